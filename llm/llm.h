@@ -1,0 +1,133 @@
+/* llm/llm.h: the decoder.
+ *
+ * One rag_llm holds one model and one context with `slots` sequences.  Its owner (the
+ * model thread) submits requests and calls rag_llm_step again and again; each step
+ * advances every running sequence: prompts by a slice, answers by one token (continuous batching).
+ *
+ *     rag_llm_submit(llm, &req, &seq, &err);
+ *     while (rag_llm_busy(llm)) rag_llm_step(llm);     // calls on_piece, then on_done once
+ *
+ * Law: on_done is called exactly once for each submitted request, also after a cancel and
+ * on error; after it the sequence is gone.
+ *
+ * Threads: everything from the owner's thread, except rag_llm_cancel (any thread), the rag_llm_… getters and
+ * rag_llm_count (any thread: the vocabulary is immutable).
+ *
+ * tests/llm_fake.c implements the same header with an answer that quotes its sources. */
+#ifndef RAG_LLM_LLM_H
+#define RAG_LLM_LLM_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/str.h"
+
+typedef struct rag_llm rag_llm;
+typedef struct rag_llm_seq rag_llm_seq;
+
+typedef struct rag_llm_options {
+    const char *model_path;
+    int threads;        /* compute threads; 0 = online cores */
+    int slots;          /* sequences that run together; 0 = 1 */
+    int context_tokens; /* per slot; 0 = 2048 */
+    int slice_tokens;   /* prompt tokens evaluated in one step; 0 = 256 */
+    bool deterministic; /* one sequence a batch, no sharing of KV across requests */
+} rag_llm_options;
+
+typedef enum rag_llm_method { RAG_LLM_GREEDY, RAG_LLM_SAMPLE } rag_llm_method;
+
+/* {0} is greedy with the default length. Temperature, top_k, top_p, min_p apply to SAMPLE. */
+typedef struct rag_llm_sampling {
+    rag_llm_method method;
+    float temperature; /* > 0; 0 = 0.8 */
+    int top_k;         /* 0 = 40 */
+    float top_p;       /* 0 = 0.95 */
+    float min_p;       /* 0 = 0.05 */
+    float repeat_penalty; /* 0 = 1 (off) */
+    uint32_t seed;
+    int max_tokens;    /* 0 = 128 */
+} rag_llm_sampling;
+
+typedef struct rag_llm_token {
+    int id;
+    float probability; /* softmax over the whole vocabulary at temperature 1, before sampling filters */
+} rag_llm_token;
+
+typedef enum rag_llm_finish {
+    RAG_LLM_STOP,     /* end-of-generation token or stop string */
+    RAG_LLM_LENGTH,   /* max_tokens or the context is used up */
+    RAG_LLM_CANCELED,
+    RAG_LLM_ERROR,
+} rag_llm_finish;
+
+typedef struct rag_llm_done {
+    rag_llm_finish finish;
+    size_t prompt_tokens, cached_tokens, completion_tokens;
+    double prefill_ms, decode_ms, first_token_ms; /* from submit to first token, queueing in llm included */
+    double mean_logprob;                          /* over the completion's tokens; 0 when none */
+    rag_err err;                                  /* with RAG_LLM_ERROR */
+} rag_llm_done;
+
+typedef struct rag_llm_request {
+    rag_str prompt;         /* as rag_llm_prompt made it; copied */
+    bool parse_special;     /* control tokens in the prompt are control tokens (chat templates) */
+    size_t prefix_bytes;    /* leading bytes of prompt that all requests of this kind share (KV reuse); 0 = none */
+    rag_llm_sampling sampling;
+    const rag_str *stops;   /* stop strings, never emitted; at most 8; copied */
+    size_t n_stops;
+    /* Valid UTF-8, whole characters; n tokens made it. Return false to cancel. */
+    bool (*on_piece)(void *context, rag_str piece, const rag_llm_token *tokens, size_t n);
+    void (*on_done)(void *context, const rag_llm_done *done);
+    void *context;
+    const atomic_bool *canceled; /* looked at before each step and inside long decodes; may be NULL */
+} rag_llm_request;
+
+rag_code rag_llm_open(rag_llm **out, const rag_llm_options *opt, rag_err *err);
+void rag_llm_close(rag_llm *m); /* running sequences get on_done(CANCELED) */
+
+const char *rag_llm_name(const rag_llm *m);           /* file's base name */
+const rag_sha256 *rag_llm_model_id(const rag_llm *m); /* SHA-256 of the file */
+bool rag_llm_has_chat_template(const rag_llm *m);
+int rag_llm_context(const rag_llm *m);                /* tokens per slot */
+size_t rag_llm_kv_bytes(const rag_llm *m);            /* KV cache as the runtime reports it */
+size_t rag_llm_buffer_bytes(const rag_llm *m);        /* compute and output buffers, as the runtime reports them */
+size_t rag_llm_count(const rag_llm *m, rag_str text); /* tokens, specials not parsed */
+
+/* RAG_FULL when no slot is free, RAG_TOO_LARGE when prompt + max_tokens exceed the context. */
+rag_code rag_llm_submit(rag_llm *m, const rag_llm_request *req, rag_llm_seq **out, rag_err *err);
+bool rag_llm_busy(const rag_llm *m);  /* some sequence is running */
+int rag_llm_free_slots(const rag_llm *m);
+void rag_llm_step(rag_llm *m);
+/* Makes a decode in progress return early so that a set `canceled` flag is seen; any thread. */
+void rag_llm_interrupt(rag_llm *m);
+
+/* Prompts are files under prompts.dir: NAME.LANG.txt (completion, for base models) and
+ * NAME.LANG.chat.txt (for instruct models: parts "[system]", "[user]" rendered through the GGUF's own chat template).
+ * Variables are {{question}} and {{passages}}; nothing else is special, and a value is never expanded again.
+ * A first line "stop: A | B" lists the stop strings (\n escaped); "prefix" is all before the first variable. */
+typedef struct rag_llm_template rag_llm_template;
+
+rag_code rag_llm_template_load(rag_llm_template **out, const char *path, rag_err *err);
+void rag_llm_template_free(rag_llm_template *t);
+
+typedef struct rag_llm_var {
+    const char *name;
+    rag_str value;
+} rag_llm_var;
+
+typedef struct rag_llm_prompt {
+    rag_str text; /* in the arena */
+    bool parse_special;
+    size_t prefix_bytes;
+    const rag_str *stops;
+    size_t n_stops;
+} rag_llm_prompt;
+
+/* Renders t; control tokens of the model that occur in a value are broken up, so that a document cannot end its
+ * passage or speak as another role. RAG_INVALID for an unknown variable in the template. */
+rag_code rag_llm_template_render(const rag_llm *m, const rag_llm_template *t, const rag_llm_var *vars, size_t n_vars,
+                                 rag_arena *arena, rag_llm_prompt *out, rag_err *err);
+
+#endif
