@@ -1,0 +1,272 @@
+/* index/index.h: the knowledge base.  SQLite and FAISS live in this room and nowhere else.
+ *
+ * On disk (docs/FORMAT.md): DIR/kb.db is the truth; DIR/vectors/<generation>/ is a FAISS
+ * snapshot that can be thrown away and is rebuilt from kb.db without a model.
+ *
+ *   rag_index     one per process and storage folder
+ *   rag_snapshot  one generation in memory: FAISS index, position → chunk, bitmaps; immutable, counted
+ *   rag_reader    a read-only SQLite connection; one per thread that searches
+ *   rag_writer    one ingest run: invisible rows, then one publishing transaction
+ *
+ * A reader with a snapshot sees exactly the rows with gen_from <= generation < gen_to, whatever
+ * writers do meanwhile.  Visibility, collection and groups are a bitmap that FAISS's selector and
+ * BM25 both look at: a filter neither shrinks a result below top_k nor lets anything through.
+ *
+ * Threads: rag_index_* and rag_snapshot_* from any thread; a reader or writer from one at a time. */
+#ifndef RAG_INDEX_INDEX_H
+#define RAG_INDEX_INDEX_H
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/unicode.h"
+
+/* ---- open ------------------------------------------------------------------------- */
+
+typedef struct rag_index rag_index;
+typedef struct rag_snapshot rag_snapshot;
+typedef struct rag_reader rag_reader;
+typedef struct rag_writer rag_writer;
+
+typedef struct rag_index_options {
+    const char *dir;          /* storage.dir; made when `create` */
+    bool create;              /* make folder and an empty kb.db when absent; else RAG_NOT_FOUND */
+    const rag_sha256 *model;  /* the embedder in use: a store of another one is RAG_CONFIG; NULL = any */
+    int keep_generations;     /* 0 = 10 */
+} rag_index_options;
+
+/* Migrates an older schema, refuses a newer one (RAG_CONFIG), and refuses a file that is not
+ * ragd's or that SQLite finds damaged (RAG_CORRUPT). */
+rag_code rag_index_open(rag_index **out, const rag_index_options *opt, rag_err *err);
+void rag_index_close(rag_index *ix);
+const char *rag_index_dir(const rag_index *ix);
+
+/* ---- generations ------------------------------------------------------------------ */
+
+typedef struct rag_generation {
+    int64_t number;
+    int64_t published_ns; /* wall clock */
+    int64_t documents, chunks; /* visible in it */
+    int64_t documents_added, documents_updated, documents_removed; /* by the run that published it */
+    bool active; /* the one that is served */
+} rag_generation;
+
+/* Looks whether kb.db holds a newer state than the current snapshot (cheap: PRAGMA data_version) and, if so,
+ * loads or builds the snapshot and makes it current.  The old one serves on until it is replaced and released.
+ * Call it every few hundred ms from one worker. *changed may be NULL.  A generation embedded with another
+ * model than opt.model is not taken. The first call loads the first snapshot; generation 0 is the empty one. */
+rag_code rag_index_refresh(rag_index *ix, bool *changed, rag_err *err);
+
+/* The current snapshot, counted up; release it.  Never NULL after the first successful refresh. */
+rag_snapshot *rag_index_acquire(rag_index *ix);
+void rag_snapshot_release(rag_snapshot *s); /* copes with NULL */
+int64_t rag_snapshot_generation(const rag_snapshot *s);
+int64_t rag_snapshot_documents(const rag_snapshot *s);
+int64_t rag_snapshot_chunks(const rag_snapshot *s);
+size_t rag_snapshot_bytes(const rag_snapshot *s); /* vectors, positions, bitmaps */
+
+/* Newest first. */
+rag_code rag_index_generations(rag_index *ix, rag_arena *arena, rag_generation **out, size_t *n, rag_err *err);
+/* Serves generation `number` from now on, or, with 0, always the latest. RAG_NOT_FOUND when it is not kept. */
+rag_code rag_index_activate(rag_index *ix, int64_t number, rag_err *err);
+
+/* ---- readers ---------------------------------------------------------------------- */
+
+rag_code rag_reader_open(rag_reader **out, rag_index *ix, rag_err *err);
+void rag_reader_close(rag_reader *r);
+
+typedef struct rag_filter {
+    rag_str collection;    /* empty: "default"; RAG_NOT_FOUND when no document was ever in it,
+                              except "default", which may be empty */
+    const rag_str *groups; /* documents of these groups and those without any; */
+    size_t n_groups;       /* NULL with all_groups: every document */
+    bool all_groups;
+} rag_filter;
+
+typedef enum rag_search_mode { RAG_SEARCH_HYBRID, RAG_SEARCH_VECTOR, RAG_SEARCH_TEXT } rag_search_mode;
+
+typedef struct rag_search {
+    rag_str query;           /* any valid UTF-8; plain text but for "quoted parts" */
+    const float *vector;     /* unit length, the model's dimension; NULL in RAG_SEARCH_TEXT, and when there is no embedder */
+    rag_search_mode mode;
+    int top_k;               /* 1–100; 0 = 5 */
+    int candidates;          /* from each half; 0 = 100 */
+    int rrf_k;               /* 0 = 60 */
+    rag_filter filter;
+    double deadline_ms;      /* rag_clock_ms to stop at; 0 = none: RAG_DEADLINE */
+} rag_search;
+
+typedef struct rag_hit {
+    int rank; /* from 1 */
+    int64_t chunk_id, document_id;
+    rag_str document;        /* path */
+    rag_str title, url;      /* url empty when there is none */
+    const rag_str *heading;  /* from the outermost */
+    size_t n_heading;
+    int page;                /* 0 = none */
+    size_t line_start, line_end; /* from 1 */
+    size_t start, end;       /* bytes in the stored text */
+    rag_str text;            /* exactly those bytes */
+    double score;            /* fused; ties by path, then start */
+    int vector_rank, text_rank; /* from 1; 0 = not among the candidates of that half */
+    double vector_score;     /* cosine */
+    double text_score;       /* BM25, larger is better */
+} rag_hit;
+
+/* Hits live in the arena.  An empty query, or one without any term, finds what the vector half finds.
+ * BM25 is Robertson and Zaragoza 2009, eq. 3.15, k1 = 1.2, b = 0.75, counted over the filter's visible rows;
+ * fusion is reciprocal rank fusion (Cormack, Clarke, Büttcher 2009). */
+rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena,
+                           rag_hit **out, size_t *n, rag_err *err);
+
+typedef struct rag_document {
+    int64_t id;
+    rag_str path, collection, title, url;
+    rag_str groups;        /* comma-separated, sorted; empty = everybody */
+    rag_lang lang;
+    size_t bytes;          /* of the stored text */
+    int64_t chunks;
+    rag_sha256 sha256;     /* of the file */
+    int64_t mtime_ns;      /* of the file */
+    int64_t gen_from;      /* the generation it has been like this since */
+} rag_document;
+
+/* Documents visible in s by id, at most `limit`, with id > after. Several collections: filter.collection "*". */
+rag_code rag_reader_documents(rag_reader *r, rag_snapshot *s, const rag_filter *f, int64_t after, size_t limit,
+                              rag_arena *arena, rag_document **out, size_t *n, rag_err *err);
+rag_code rag_reader_document(rag_reader *r, rag_snapshot *s, int64_t id, rag_arena *arena, rag_document *out,
+                             rag_err *err);
+rag_code rag_reader_document_by_path(rag_reader *r, rag_snapshot *s, rag_str collection, rag_str path,
+                                     rag_arena *arena, rag_document *out, rag_err *err);
+/* Appends bytes [start, end) of the stored text; SIZE_MAX as end means to the last byte.  RAG_INVALID when
+ * the range is not inside the text or not on character boundaries. */
+rag_code rag_reader_text(rag_reader *r, rag_snapshot *s, int64_t document_id, size_t start, size_t end,
+                         rag_buf *out, rag_err *err);
+/* The line (from 1) in which byte offset `at` of the stored text lies. */
+rag_code rag_reader_line(rag_reader *r, rag_snapshot *s, int64_t document_id, size_t at, size_t *line, rag_err *err);
+
+/* ---- terms ------------------------------------------------------------------------ */
+
+/* What the tokenizer makes of a text: one token a Han, kana or hangul character, words otherwise. */
+typedef struct rag_term {
+    rag_str exact;   /* NFKC, case- and accent-folded */
+    rag_str stem;    /* English stem; equal to exact when there is none */
+    size_t start, end; /* bytes in the text given */
+    bool is_stop;    /* a stop word or stop character: no evidence by itself */
+    bool is_cjk;
+} rag_term;
+
+rag_code rag_terms(rag_str text, rag_arena *arena, rag_term **out, size_t *n);
+/* Number of indexed rows that hold the term's stem (or exact form), for weighing by rarity; *rows is the total. */
+rag_code rag_reader_frequency(rag_reader *r, const rag_term *term, int64_t *df, int64_t *rows, rag_err *err);
+
+/* ---- writers ---------------------------------------------------------------------- */
+
+typedef struct rag_writer_options {
+    rag_sha256 model;        /* embedder of this run */
+    const char *model_name;
+    int dim;
+    const char *chunker;     /* version and settings of the chunker; a change re-chunks */
+    bool full;               /* another model is taken over; every document must be put again */
+} rag_writer_options;
+
+/* Takes DIR/ingest.lock (RAG_BUSY), sweeps what a killed run left, and refuses another model
+ * without `full` (RAG_CONFIG). Embeddings that a killed run made are kept and reused. */
+rag_code rag_writer_begin(rag_writer **out, rag_index *ix, const rag_writer_options *opt, rag_err *err);
+
+/* The folder that a run mirrors, by its real path within a collection; `root` "" for single files.
+ * *id names it in the calls below. `adopt` takes documents of another root with the same paths over. */
+typedef struct rag_source {
+    rag_str collection, groups, root, prefix, url;
+    bool adopt;
+} rag_source;
+rag_code rag_writer_source(rag_writer *w, const rag_source *source, int64_t *id, rag_err *err);
+
+/* What the last published state knows of a path. */
+typedef struct rag_stored {
+    int64_t document_id;
+    int64_t source_id;     /* who mirrors it */
+    rag_str source_root;   /* in the arena */
+    int64_t size, mtime_ns, inode;
+    int64_t read_ns;       /* wall clock when it was read: mtime >= this is racy */
+    rag_sha256 sha256;
+    rag_str groups;        /* in the arena */
+    bool is_current;       /* same chunker settings and model: may be left as it is */
+} rag_stored;
+
+/* RAG_NOT_FOUND when the (collection of source, path) is not in the last generation. Marks it as seen. */
+rag_code rag_writer_lookup(rag_writer *w, int64_t source_id, rag_str path, rag_arena *arena, rag_stored *out,
+                           rag_err *err);
+/* The stored text, for --full and for new chunker settings when the file is gone. */
+rag_code rag_writer_stored_text(rag_writer *w, int64_t document_id, rag_buf *out, rag_err *err);
+/* Unchanged content under a new stat: remembers it, makes no generation. */
+rag_code rag_writer_touch(rag_writer *w, int64_t document_id, int64_t size, int64_t mtime_ns, int64_t inode,
+                          int64_t read_ns, rag_err *err);
+
+typedef struct rag_chunk_in {
+    size_t start, end;     /* bytes in the stored text, on character boundaries */
+    size_t line_start, line_end;
+    int page;              /* 0 = none */
+    const rag_str *heading;
+    size_t n_heading;
+    size_t tokens;
+    rag_sha256 embedding;  /* key: SHA-256 of the embedded text */
+} rag_chunk_in;
+
+typedef struct rag_document_in {
+    int64_t source_id;
+    rag_str path, title;
+    rag_lang lang;
+    rag_str text;          /* stored text */
+    int64_t size, mtime_ns, inode, read_ns;
+    rag_sha256 sha256;     /* of the file */
+    const rag_chunk_in *chunks;
+    size_t n_chunks;
+} rag_document_in;
+
+/* True in *has when the embedding of that text by this run's model is stored. */
+rag_code rag_writer_has_embedding(rag_writer *w, const rag_sha256 *key, bool *has, rag_err *err);
+rag_code rag_writer_add_embedding(rag_writer *w, const rag_sha256 *key, const float *vector, rag_err *err);
+/* Adds a new version of the document, invisible until publish; all or nothing.  RAG_INVALID when another root's
+ * document has the path (naming both) or a chunk's embedding is missing. Commits by itself every so often. */
+rag_code rag_writer_put(rag_writer *w, const rag_document_in *doc, int64_t *document_id, rag_err *err);
+/* Keeps a document that is in the last generation from counting as vanished (a file that failed). */
+rag_code rag_writer_keep(rag_writer *w, int64_t document_id, rag_err *err);
+/* Visible documents of the source, and those of them that were neither looked up, put nor kept. */
+rag_code rag_writer_vanished(rag_writer *w, int64_t source_id, int64_t *documents, int64_t *vanished, rag_err *err);
+rag_code rag_writer_remove_vanished(rag_writer *w, int64_t source_id, rag_err *err);
+rag_code rag_writer_remove(rag_writer *w, int64_t document_id, rag_err *err);
+
+typedef struct rag_published {
+    int64_t generation; /* the current one when nothing changed */
+    bool changed;
+    int64_t documents_added, documents_updated, documents_removed;
+    int64_t chunks_added, chunks_removed;
+} rag_published;
+
+/* One transaction with synchronous=FULL makes the run visible under a new number; then
+ * history beyond keep_generations goes and the FAISS snapshot is written. */
+rag_code rag_writer_publish(rag_writer *w, rag_published *out, rag_err *err);
+/* Ends the run and releases the lock; without publish nothing of it is ever seen. Copes with NULL. */
+void rag_writer_end(rag_writer *w);
+
+/* ---- care -------------------------------------------------------------------------- */
+
+/* Everything that must agree: SQLite's and FTS5's integrity checks, FTS5 rowids = committed chunks,
+ * index positions = kept chunks, each generation's bitmap = its visible chunks, embeddings present with the
+ * right dimension, chunk ranges inside their texts on character boundaries, snapshot checksums.
+ * `problem` is called with one sentence each; RAG_OK with *problems > 0 means damage was found. */
+rag_code rag_index_verify(rag_index *ix, void (*problem)(void *context, const char *sentence), void *context,
+                          int64_t *problems, rag_err *err);
+
+/* A consistent copy of kb.db into one file, while others read and write; the file must not exist. */
+rag_code rag_index_backup(rag_index *ix, const char *file, rag_err *err);
+/* Replaces the content of DIR/kb.db by the backup's, under the ingest lock, in one transaction: a running
+ * daemon goes over to it at its next refresh.  The backup is checked first. DIR may be empty. */
+rag_code rag_index_restore(const char *dir, const char *file, rag_err *err);
+
+/* Linked versions, for --version: "SQLite 3.40.1, FAISS 1.7.3, …" */
+const char *rag_index_versions(void);
+
+#endif
