@@ -47,8 +47,19 @@ static struct {
     char text[1024];
 } line = { .mu = PTHREAD_MUTEX_INITIALIZER };
 
+static _Thread_local void (*listener)(void *context, rag_str text);
+static _Thread_local void *listener_context;
+
+void rag_llama_listen(void (*on_line)(void *context, rag_str text), void *context)
+{
+    listener = on_line;
+    listener_context = context;
+}
+
 static void flush_line(void)
 {
+    if (line.len > 0 && listener)
+        listener(listener_context, (rag_str){ line.text, line.len });
     if (line.len > 0)
         /* Whatever fails is also returned to the caller, who reports it: this is the detail. */
         rag_log(line.level == GGML_LOG_LEVEL_ERROR ? RAG_WARN : RAG_DEBUG, "llama: %.*s", (int)line.len,

@@ -16,6 +16,7 @@
 #define RAG_LLM_LLAMA_RUNTIME_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 /* Returns when the wait policy holds, or does not return.  Does nothing where libgomp is static
  * or the environment already sets OMP_WAIT_POLICY. */
@@ -25,6 +26,9 @@ void rag_llama_prepare(char **argv);
  * backends.  The first call does the work, later ones return its result; RAG_CONFIG when
  * there is no CPU backend. */
 rag_code rag_llama_start(rag_err *err);
+
+/* Hands the calling thread's next log lines of libllama to on_line as well, until it is called with NULL. */
+void rag_llama_listen(void (*on_line)(void *context, rag_str text), void *context);
 
 /* "llama.cpp 0.5.0-dev, ggml 0.25.3, AVX512 …": versions and the CPU features in use, for --version and the log. */
 const char *rag_llama_version(void);
