@@ -5,10 +5,10 @@
  * Chinese ends need no space behind.  No end after an abbreviation (Dr., e.g., U.S., initials,
  * No. 5), inside a decimal, a version or an address, nor inside the list label "1.".  A blank line,
  * a form feed, a list item, a heading line and a table row are boundaries too; a single line
- * break inside a paragraph is not.
+ * break inside a paragraph is not.  A heading, a table row and a code fence are one span each.
  *
  * Property: the spans ascend, do not overlap, lie on character boundaries, and every byte
- * outside them is white space, or a Markdown list, heading or quote marker.
+ * outside them is white space, or a Markdown list, heading, quote or rule marker.
  *
  * Threads: pure. */
 #ifndef RAG_BASE_SENTENCE_H

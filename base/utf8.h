@@ -16,6 +16,8 @@ bool rag_utf8_valid(rag_str s, size_t *bad);
 size_t rag_utf8_encode(uint32_t c, char out[4]);
 /* The largest offset <= pos that does not lie inside a character. */
 size_t rag_utf8_floor(rag_str s, size_t pos);
+/* Length of s without a character that its end has cut in two. */
+size_t rag_utf8_whole(rag_str s);
 /* Number of characters. */
 size_t rag_utf8_count(rag_str s);
 /* Appends s to b as valid UTF-8 with C0/C1 controls, DEL and invalid bytes written as
