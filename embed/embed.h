@@ -34,6 +34,9 @@ typedef enum rag_embed_role { RAG_EMBED_QUERY, RAG_EMBED_PASSAGE } rag_embed_rol
 /* RAG_CONFIG when the file is missing or not an embedding model. */
 rag_code rag_embed_open(rag_embedder **out, const rag_embed_options *opt, rag_err *err);
 void rag_embed_close(rag_embedder *e);
+/* Identity (SHA-256 of the file) and dimension of a model without loading it: what a run that embeds nothing
+ * needs to know.  RAG_CONFIG like rag_embed_open. */
+rag_code rag_embed_identify(const char *model_path, rag_sha256 *id, int *dim, rag_err *err);
 
 int rag_embed_dim(const rag_embedder *e);        /* 384 for multilingual-e5-small */
 int rag_embed_max_tokens(const rag_embedder *e); /* window in tokens, special ones and prefix included */

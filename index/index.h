@@ -182,6 +182,10 @@ typedef struct rag_source {
     bool adopt;
 } rag_source;
 rag_code rag_writer_source(rag_writer *w, const rag_source *source, int64_t *id, rag_err *err);
+/* The mirrored folder with the longest real path that `real_path` (absolute, of a file) lies in, among the
+ * collection's sources; RAG_NOT_FOUND when there is none.  *out lives in the arena. */
+rag_code rag_writer_source_of(rag_writer *w, rag_str collection, rag_str real_path, rag_arena *arena, int64_t *id,
+                              rag_source *out, rag_err *err);
 
 /* What the last published state knows of a path. */
 typedef struct rag_stored {

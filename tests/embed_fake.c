@@ -44,6 +44,15 @@ void rag_embed_close(rag_embedder *e)
     free(e);
 }
 
+rag_code rag_embed_identify(const char *model_path, rag_sha256 *id, int *dim, rag_err *err)
+{
+    if (model_path && strstr(model_path, "missing"))
+        return rag_fail(err, RAG_CONFIG, "cannot open '%s': no such file", model_path);
+    *id = rag_sha256_of(RAG_STR("fake embedder"));
+    *dim = DIM;
+    return RAG_OK;
+}
+
 int rag_embed_dim(const rag_embedder *e)
 {
     (void)e;
