@@ -165,10 +165,11 @@ rag_str rag_arena_str(rag_arena *a, rag_str s)
 
 char *rag_arena_printf(rag_arena *a, const char *format, ...)
 {
+    char none[1];
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int wanted = vsnprintf(NULL, 0, format, args);
+    int wanted = vsnprintf(none, sizeof none, format, args);
     size_t len = wanted > 0 ? (size_t)wanted : 0;
     char *text = rag_arena_alloc(a, len + 1);
     vsnprintf(text, len + 1, format, again);

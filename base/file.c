@@ -12,6 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
+static char *concat(const char *a, const char *b, const char *c)
+{
+    rag_buf joined;
+    rag_buf_init(&joined, SIZE_MAX);
+    rag_buf_puts(&joined, a);
+    rag_buf_puts(&joined, b);
+    rag_buf_puts(&joined, c);
+    return rag_buf_detach(&joined);
+}
+
 static rag_code check_regular(int fd, const char *path, size_t max, rag_err *err)
 {
     struct stat st;
@@ -81,8 +91,7 @@ static rag_code write_and_sync(int fd, const char *path, rag_str bytes, rag_err 
 
 rag_code rag_file_write_atomic(const char *path, rag_str bytes, rag_err *err)
 {
-    char *temporary = rag_alloc(strlen(path) + sizeof ".XXXXXX");
-    sprintf(temporary, "%s.XXXXXX", path);
+    char *temporary = concat(path, ".XXXXXX", "");
     char *dir = rag_path_dir(path);
     int fd = mkostemp(temporary, O_CLOEXEC);
     rag_code code;
@@ -173,9 +182,7 @@ char *rag_path_join(const char *a, const char *b)
     size_t n = strlen(a);
     if (*b == '/' || n == 0)
         return rag_strdup(b);
-    char *joined = rag_alloc(n + strlen(b) + 2);
-    sprintf(joined, "%s%s%s", a, a[n - 1] == '/' ? "" : "/", b);
-    return joined;
+    return concat(a, a[n - 1] == '/' ? "" : "/", b);
 }
 
 char *rag_path_dir(const char *path)
