@@ -1,0 +1,265 @@
+/* The prompt's passages, and the check of what the decoder made of them. */
+#include "daemon/answer_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sentence.h"
+#include "base/utf8.h"
+
+enum { MAX_MARKER = 99, MAX_CHECKED = 8 };
+static const double MIN_SUPPORT = 0.8;
+
+/* ---- passages --------------------------------------------------------------------- */
+
+/* "[1]" in a source would pass for one of our markers. */
+static void put_without_markers(rag_buf *b, rag_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        rag_buf_putc(b, text.ptr[i]);
+        if (text.ptr[i] == '[' && i + 1 < text.len && text.ptr[i + 1] >= '0' && text.ptr[i + 1] <= '9')
+            rag_buf_putc(b, ' ');
+    }
+}
+
+static void put_passage(rag_buf *b, size_t n, rag_str text)
+{
+    rag_buf line;
+    rag_buf_init(&line, RAG_MAX_REPLY);
+    answer_put_folded(&line, text);
+    rag_buf_putf(b, "%s[%zu] ", n > 1 ? "\n" : "", n);
+    put_without_markers(b, rag_buf_str(&line));
+    rag_buf_free(&line);
+}
+
+rag_str answer_passages(const answer_evidence *ev, size_t max_passages, size_t max_bytes, rag_arena *arena,
+                        size_t **order, size_t *n_order)
+{
+    *order = rag_arena_array(arena, max_passages + 1, sizeof **order);
+    *n_order = 0;
+    rag_buf b;
+    rag_buf_init(&b, RAG_MAX_PROMPT);
+    for (size_t i = 0; i < ev->n_sentences && *n_order < max_passages; i++) {
+        size_t before = b.len;
+        put_passage(&b, *n_order + 1, ev->sentences[i].text);
+        if (b.len > max_bytes) {
+            rag_buf_truncate(&b, before);
+            continue;
+        }
+        (*order)[(*n_order)++] = i;
+    }
+    rag_str out = rag_arena_str(arena, rag_buf_str(&b));
+    rag_buf_free(&b);
+    return out;
+}
+
+/* ---- the check --------------------------------------------------------------------- */
+
+/* The search form with everything but letters and digits as one space at most, none beside Han: what two
+ * texts have in common when they say the same words. */
+static rag_str skeleton(rag_str text, rag_arena *arena)
+{
+    rag_buf folded, out;
+    rag_buf_init(&folded, RAG_MAX_REPLY);
+    rag_buf_init(&out, RAG_MAX_REPLY);
+    rag_unicode_fold(text, &folded);
+    rag_str f = rag_buf_str(&folded);
+    rag_char_class last = RAG_CHAR_OTHER;
+    bool gap = false;
+    for (size_t pos = 0; pos < f.len;) {
+        size_t start = pos;
+        rag_char_class now = rag_unicode_class(rag_utf8_next(f, &pos));
+        if (now == RAG_CHAR_OTHER) {
+            gap = true;
+            continue;
+        }
+        if (gap && out.len && last != RAG_CHAR_CJK && now != RAG_CHAR_CJK)
+            rag_buf_putc(&out, ' ');
+        rag_buf_put(&out, rag_str_sub(f, start, pos));
+        last = now;
+        gap = false;
+    }
+    rag_str result = rag_arena_str(arena, rag_buf_str(&out));
+    rag_buf_free(&folded);
+    rag_buf_free(&out);
+    return result;
+}
+
+static bool joins_word(rag_str s, size_t pos)
+{
+    if (pos == 0 || pos >= s.len)
+        return false;
+    size_t left = pos, right = pos;
+    rag_char_class a = rag_unicode_class(rag_utf8_prev(s, &left));
+    rag_char_class b = rag_unicode_class(rag_utf8_next(s, &right));
+    return a != RAG_CHAR_OTHER && b != RAG_CHAR_OTHER && a != RAG_CHAR_CJK && b != RAG_CHAR_CJK;
+}
+
+/* needle stands in hay as whole words. */
+static bool stands_in(rag_str hay, rag_str needle)
+{
+    if (!needle.len)
+        return false;
+    for (size_t at = 0; (at = rag_str_find(hay, needle, at)) != SIZE_MAX; at++)
+        if (!joins_word(hay, at) && !joins_word(hay, at + needle.len))
+            return true;
+    return false;
+}
+
+/* Every run of digits of the generated text must stand in the quote as a whole number. */
+static bool figures_stand_in(rag_str hay, rag_str generated)
+{
+    for (size_t i = 0; i < generated.len;) {
+        size_t end = i;
+        while (end < generated.len && generated.ptr[end] >= '0' && generated.ptr[end] <= '9')
+            end++;
+        if (end == i) {
+            i++;
+            continue;
+        }
+        bool found = false;
+        rag_str figure = rag_str_sub(generated, i, end);
+        for (size_t at = 0; !found && (at = rag_str_find(hay, figure, at)) != SIZE_MAX; at++) {
+            bool left = at > 0 && hay.ptr[at - 1] >= '0' && hay.ptr[at - 1] <= '9';
+            size_t behind = at + figure.len;
+            bool right = behind < hay.len && hay.ptr[behind] >= '0' && hay.ptr[behind] <= '9';
+            found = !left && !right;
+        }
+        if (!found)
+            return false;
+        i = end;
+    }
+    return true;
+}
+
+/* Unweighed share of the generated text's units that the sentence holds. */
+static double support(rag_str generated, rag_str sentence, rag_arena *arena)
+{
+    answer_units *g = answer_units_of(generated, arena);
+    for (size_t i = 0; i < g->n; i++)
+        g->items[i].weight = 1;
+    g->weight = (double)g->n;
+    return answer_units_overlap(g, answer_units_of(sentence, arena));
+}
+
+/* Cuts "[12]" markers out of s and returns the first of them, 0 when there is none. */
+static int strip_markers(rag_str s, rag_buf *out)
+{
+    int first = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        size_t end = i + 1;
+        int n = 0;
+        while (s.ptr[i] == '[' && end < s.len && s.ptr[end] >= '0' && s.ptr[end] <= '9' && n <= MAX_MARKER)
+            n = 10 * n + (s.ptr[end++] - '0');
+        if (s.ptr[i] == '[' && end > i + 1 && end < s.len && s.ptr[end] == ']') {
+            if (!first)
+                first = n;
+            i = end;
+            continue;
+        }
+        rag_buf_putc(out, s.ptr[i]);
+    }
+    return first;
+}
+
+typedef struct check {
+    const answer_evidence *ev;
+    const size_t *order;
+    size_t n_order;
+    answer_strictness strictness;
+    rag_arena *arena;
+} check;
+
+static bool supports(const check *c, size_t marker, rag_str text, rag_str bones)
+{
+    rag_str quote = c->ev->sentences[c->order[marker]].text;
+    rag_str quote_bones = skeleton(quote, c->arena);
+    if (!figures_stand_in(quote_bones, bones))
+        return false;
+    if (stands_in(quote_bones, bones))
+        return true;
+    return c->strictness == ANSWER_SUPPORTED && support(text, quote, c->arena) >= MIN_SUPPORT;
+}
+
+/* The marker that the decoder set is tried first, then the others in order; -1 when none supports text. */
+static long find_support(const check *c, rag_str text, int marked)
+{
+    rag_str bones = skeleton(text, c->arena);
+    if (!bones.len)
+        return -1;
+    if (marked > 0 && (size_t)marked <= c->n_order && supports(c, (size_t)marked - 1, text, bones))
+        return marked - 1;
+    for (size_t i = 0; i < c->n_order; i++)
+        if (supports(c, i, text, bones))
+            return (long)i;
+    return -1;
+}
+
+/* Markers of one answer are numbered in order of first use. */
+static int cite_once(const check *c, answer_result *out, size_t marker)
+{
+    const answer_sentence *s = &c->ev->sentences[c->order[marker]];
+    answer_citation fresh;
+    answer_cite(c->ev, s, (int)out->n_citations + 1, &fresh);
+    for (size_t i = 0; i < out->n_citations; i++)
+        if (out->citations[i].hit == fresh.hit && out->citations[i].start == fresh.start)
+            return out->citations[i].n;
+    out->citations[out->n_citations++] = fresh;
+    return fresh.n;
+}
+
+static void keep_if_supported(const check *c, rag_str sentence, answer_result *out, rag_buf *text)
+{
+    rag_buf bare;
+    rag_buf_init(&bare, RAG_MAX_REPLY);
+    int marked = strip_markers(sentence, &bare);
+    rag_str said = rag_str_trim(rag_arena_str(c->arena, rag_buf_str(&bare)));
+    rag_buf_free(&bare);
+    long marker = find_support(c, said, marked);
+    if (marker < 0)
+        return;
+    if (text->len)
+        rag_buf_putc(text, ' ');
+    answer_put_folded(text, said);
+    rag_buf_putf(text, " [%d]", cite_once(c, out, (size_t)marker));
+}
+
+/* A sentence together with the markers that stand behind its full stop. */
+static bool next_statement(rag_str s, size_t *pos, rag_str *out)
+{
+    rag_span span;
+    if (!rag_sentence_next(s, pos, &span))
+        return false;
+    size_t end = span.end;
+    for (;;) {
+        size_t i = end;
+        while (i < s.len && s.ptr[i] == ' ')
+            i++;
+        size_t digits = i + 1;
+        while (digits < s.len && s.ptr[digits] >= '0' && s.ptr[digits] <= '9')
+            digits++;
+        if (i >= s.len || s.ptr[i] != '[' || digits == i + 1 || digits >= s.len || s.ptr[digits] != ']')
+            break;
+        end = digits + 1;
+    }
+    *pos = end > *pos ? end : *pos;
+    *out = rag_str_sub(s, span.start, end);
+    return true;
+}
+
+bool answer_check(const answer_evidence *ev, const size_t *order, size_t n_order, rag_str generated,
+                  answer_strictness strictness, rag_arena *arena, answer_result *out)
+{
+    check c = { ev, order, n_order, strictness, arena };
+    *out = (answer_result){ .mode = "generate", .confidence = ev->confidence };
+    out->citations = rag_arena_array(arena, MAX_CHECKED, sizeof *out->citations);
+    rag_buf text;
+    rag_buf_init(&text, RAG_MAX_REPLY);
+    rag_str statement;
+    size_t pos = 0;
+    for (int i = 0; i < MAX_CHECKED && next_statement(generated, &pos, &statement); i++)
+        keep_if_supported(&c, statement, out, &text);
+    out->answer = rag_arena_str(arena, rag_buf_str(&text));
+    rag_buf_free(&text);
+    return out->n_citations > 0;
+}
