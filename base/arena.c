@@ -12,7 +12,7 @@
 #define RAG_ARENA_DEBUG 1
 #endif
 
-static void refuse_size(void)
+_Noreturn static void refuse_size(void)
 {
     rag_log(RAG_ERROR, "arena: size overflows");
     abort();
@@ -165,15 +165,14 @@ rag_str rag_arena_str(rag_arena *a, rag_str s)
 
 char *rag_arena_printf(rag_arena *a, const char *format, ...)
 {
-    char none[1];
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int wanted = vsnprintf(none, sizeof none, format, args);
-    size_t len = wanted > 0 ? (size_t)wanted : 0;
-    char *text = rag_arena_alloc(a, len + 1);
-    vsnprintf(text, len + 1, format, again);
-    va_end(again);
+    char *text = NULL;
+    int len = vasprintf(&text, format, args);
     va_end(args);
-    return text;
+    if (len < 0)
+        refuse_size();
+    char *copy = rag_arena_cstr(a, (rag_str){ text, (size_t)len });
+    free(text);
+    return copy;
 }
