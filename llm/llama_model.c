@@ -1,5 +1,6 @@
 #include "llm/llama_model.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -26,13 +27,13 @@ static bool holds(rag_str line, const char *words)
 }
 
 /* "sched_reserve:        CPU compute buffer size =   514.00 MiB" */
-static void tally(void *context, rag_str text)
+static bool tally(void *context, rag_str text)
 {
     rag_llama_memory *memory = context;
     char number[32] = "";
     size_t at = rag_str_find(text, RAG_STR("buffer size = "), 0);
     if (at == SIZE_MAX || holds(text, "_Mapped"))
-        return;
+        return false;
     rag_str rest = rag_str_trim(rag_str_sub(text, at + 14, text.len));
     memcpy(number, rest.ptr, rest.len < sizeof number ? rest.len : sizeof number - 1);
     size_t bytes = (size_t)(strtod(number, NULL) * 1024 * 1024);
@@ -40,6 +41,7 @@ static void tally(void *context, rag_str text)
         memory->kv += bytes;
     else
         memory->buffers += bytes;
+    return false;
 }
 
 static char *base_name(const char *path)
@@ -48,7 +50,8 @@ static char *base_name(const char *path)
     return rag_strdup(slash ? slash + 1 : path);
 }
 
-rag_code rag_llama_model_open(rag_llama_model *m, const char *path, rag_err *err)
+rag_code rag_llama_model_open(rag_llama_model *m, const char *path, const struct llama_model_kv_override *overrides,
+                              rag_err *err)
 {
     *m = (rag_llama_model){ 0 };
     rag_code code = rag_llama_start(err);
@@ -61,6 +64,7 @@ rag_code rag_llama_model_open(rag_llama_model *m, const char *path, rag_err *err
     }
     struct llama_model_params params = llama_model_default_params();
     params.load_mode = LLAMA_LOAD_MODE_MMAP;
+    params.kv_overrides = overrides;
     pthread_mutex_lock(&opening);
     rag_llama_listen(tally, &m->memory);
     m->model = llama_model_load_from_file(path, params);
@@ -82,6 +86,9 @@ rag_code rag_llama_model_start(rag_llama_model *m, struct llama_context_params p
     pthread_mutex_unlock(&opening);
     if (!m->context)
         return rag_fail(err, RAG_CONFIG, "cannot make a context for model '%s'", m->name);
+#ifdef __GLIBC__
+    malloc_trim(0); /* reading the file leaves tens of MB free but resident */
+#endif
     return RAG_OK;
 }
 

@@ -27,8 +27,10 @@ typedef struct rag_llama_model {
     char *name;    /* its base name */
 } rag_llama_model;
 
-/* Starts the runtime, hashes and loads the file.  RAG_CONFIG when it is missing or no model. */
-rag_code rag_llama_model_open(rag_llama_model *m, const char *path, rag_err *err);
+/* Starts the runtime, hashes and loads the file, with other metadata where overrides (may be NULL; a
+ * row with an empty key ends it) says so.  RAG_CONFIG when it is missing or no model. */
+rag_code rag_llama_model_open(rag_llama_model *m, const char *path, const struct llama_model_kv_override *overrides,
+                              rag_err *err);
 /* Makes m->context; RAG_CONFIG when the runtime refuses. */
 rag_code rag_llama_model_start(rag_llama_model *m, struct llama_context_params params, rag_err *err);
 void rag_llama_model_close(rag_llama_model *m); /* copes with zeroed and half-opened ones */

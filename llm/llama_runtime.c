@@ -47,10 +47,10 @@ static struct {
     char text[1024];
 } line = { .mu = PTHREAD_MUTEX_INITIALIZER };
 
-static _Thread_local void (*listener)(void *context, rag_str text);
+static _Thread_local bool (*listener)(void *context, rag_str text);
 static _Thread_local void *listener_context;
 
-void rag_llama_listen(void (*on_line)(void *context, rag_str text), void *context)
+void rag_llama_listen(bool (*on_line)(void *context, rag_str text), void *context)
 {
     listener = on_line;
     listener_context = context;
@@ -58,13 +58,12 @@ void rag_llama_listen(void (*on_line)(void *context, rag_str text), void *contex
 
 static void flush_line(void)
 {
-    if (line.len > 0 && listener)
-        listener(listener_context, (rag_str){ line.text, line.len });
-    if (line.len > 0)
-        /* Whatever fails is also returned to the caller, who reports it: this is the detail. */
-        rag_log(line.level == GGML_LOG_LEVEL_ERROR ? RAG_WARN : RAG_DEBUG, "llama: %.*s", (int)line.len,
-                line.text);
+    rag_str text = { line.text, line.len };
     line.len = 0;
+    if (text.len == 0 || (listener && listener(listener_context, text)))
+        return;
+    /* Whatever fails is also returned to the caller, who reports it: this is the detail. */
+    rag_log(line.level == GGML_LOG_LEVEL_ERROR ? RAG_WARN : RAG_DEBUG, "llama: %.*s", RAG_STR_ARG(text));
 }
 
 static void on_log(enum ggml_log_level level, const char *text, void *context)

@@ -27,8 +27,9 @@ void rag_llama_prepare(char **argv);
  * there is no CPU backend. */
 rag_code rag_llama_start(rag_err *err);
 
-/* Hands the calling thread's next log lines of libllama to on_line as well, until it is called with NULL. */
-void rag_llama_listen(void (*on_line)(void *context, rag_str text), void *context);
+/* Hands the calling thread's log lines of libllama to on_line, until it is called with NULL; those for which on_line
+ * returns true are not logged. */
+void rag_llama_listen(bool (*on_line)(void *context, rag_str text), void *context);
 
 /* "llama.cpp 0.5.0-dev, ggml 0.25.3, AVX512 …": versions and the CPU features in use, for --version and the log. */
 const char *rag_llama_version(void);
