@@ -40,7 +40,8 @@ typedef struct answer_evidence {
     double confidence;        /* that the best sentence answers the question; set by answer_rank */
 } answer_evidence;
 
-/* Splits the hits into sentences and keeps the most promising for embedding. */
+/* Splits the hits into sentences and keeps the most promising for embedding. Without a reader every term weighs
+ * the same. */
 rag_code answer_collect(rag_reader *r, rag_str question, const rag_hit *hits, size_t n_hits, rag_arena *arena,
                         answer_evidence *out, rag_err *err);
 

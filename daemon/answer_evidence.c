@@ -18,7 +18,7 @@ enum { MAX_SENTENCES_A_HIT = 64, MAX_SENTENCES = 1024 };
 static double rarity(rag_reader *r, const rag_term *t)
 {
     int64_t df = 0, rows = 0;
-    if (rag_reader_frequency(r, t, &df, &rows, NULL) != RAG_OK || rows <= 0)
+    if (!r || rag_reader_frequency(r, t, &df, &rows, NULL) != RAG_OK || rows <= 0)
         return 1;
     if (df > rows)
         df = rows;
