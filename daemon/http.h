@@ -76,6 +76,9 @@ void http_reply(http_request *q, int status, const char *content_type, rag_str b
  * retry_after_s > 0 adds Retry-After. */
 void http_reply_error(http_request *q, int status, const char *code, const char *message, const char *param,
                       int retry_after_s);
+/* Appends that object alone: for the event of a stream that fails, and for errors with headers of their own. */
+void http_error_object(rag_buf *out, int status, const char *code, const char *message, const char *param,
+                       const char *request_id);
 
 /* Chunked streaming (close-delimited for HTTP/1.0). */
 void http_stream_begin(http_request *q, int status, const char *content_type);
