@@ -16,6 +16,10 @@
  * the working directory; built-in ones against the checkout, or are the absolute
  * system ones (/var/lib/ragd, /run/ragd/ragd.sock) when there is no checkout.
  *
+ * A model's name without a slash is a file in models.dir, wherever it was given.  unix.path lies in
+ * storage.dir when only that was given.  Paths that may be unset are so when empty or "off" ("none" for
+ * models); http.listen keeps its "off".
+ *
  * Threads: a loaded configuration is immutable. Only the programs' main files use this room;
  * other rooms take plain option structs. */
 #ifndef RAG_CONF_CONF_H
