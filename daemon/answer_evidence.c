@@ -91,9 +91,13 @@ static size_t split_hit(const answer_evidence *ev, size_t hit, rag_arena *arena,
     size_t n = 0, pos = 0;
     rag_span span;
     while (n < max && rag_sentence_next(h->text, &pos, &span)) {
+        rag_str text = rag_str_sub(h->text, span.start, span.end);
+        const answer_units *units = answer_units_of(text, arena);
+        if (!units->n)
+            continue; /* a table's rule, a lone dash */
         answer_sentence *s = &out[n++];
-        *s = (answer_sentence){ .hit = hit, .span = span, .text = rag_str_sub(h->text, span.start, span.end) };
-        double own = answer_units_overlap(ev->units, answer_units_of(s->text, arena));
+        *s = (answer_sentence){ .hit = hit, .span = span, .text = text };
+        double own = answer_units_overlap(ev->units, units);
         /* A title that names the subject helps every sentence below it, but less than the sentence's own words. */
         s->overlap = own + 0.25 * heading_overlap * (1 - own);
         s->score = prior(ev, s, before);
