@@ -1,0 +1,202 @@
+#include "ctl/print.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "ctl/json.h"
+
+enum { SNIPPET_CHARACTERS = 200 };
+
+static bool is_line_break(uint32_t c)
+{
+    return c == '\n' || c == '\r' || c == '\f' || c == '\v' || c == 0x85 || c == 0x2028 || c == 0x2029;
+}
+
+/* Characters that make a terminal show something else than what is there. */
+static bool is_treacherous(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+           c == 0x200e || c == 0x200f || c == 0x061c || (c >= 0xe0000 && c <= 0xe007f);
+}
+
+static void print_character(FILE *out, rag_str text, size_t start, size_t end, uint32_t c)
+{
+    bool is_invalid = c == 0xfffd && end - start == 1;
+    if (is_invalid || (is_treacherous(c) && c < 0x100))
+        fprintf(out, "\\x%02x", is_invalid ? (unsigned char)text.ptr[start] : (unsigned)c);
+    else if (is_treacherous(c))
+        fprintf(out, "\\u{%04x}", (unsigned)c);
+    else
+        fwrite(text.ptr + start, 1, end - start, out);
+}
+
+void print_text(FILE *out, rag_str text, const char *line_break)
+{
+    for (size_t at = 0; at < text.len;) {
+        size_t start = at;
+        uint32_t c = rag_utf8_next(text, &at);
+        if (c == '\r' && at < text.len && text.ptr[at] == '\n')
+            at++;
+        if (is_line_break(c))
+            fputs(line_break, out);
+        else if (c == '\t')
+            fputc(' ', out);
+        else
+            print_character(out, text, start, at, c);
+    }
+}
+
+static void print_string(FILE *out, const char *text, const char *line_break)
+{
+    print_text(out, rag_str_of(text), line_break);
+}
+
+void print_question(FILE *out, const char *question)
+{
+    fputs("Q: ", out);
+    print_string(out, question, PRINT_INDENT);
+    fputc('\n', out);
+}
+
+void print_answer(FILE *out, const cJSON *response)
+{
+    fputs("A: ", out);
+    print_string(out, json_string(response, "answer"), PRINT_INDENT);
+    fputc('\n', out);
+}
+
+void print_citations(FILE *out, const cJSON *response)
+{
+    const cJSON *citation;
+    cJSON_ArrayForEach(citation, cJSON_GetObjectItemCaseSensitive(response, "citations"))
+    {
+        fprintf(out, "[%lld] ", (long long)json_int(citation, "n", 0));
+        print_string(out, json_string(citation, "document"), " ");
+        fprintf(out, ":%lld \"", (long long)json_int(citation, "line_start", 0));
+        print_string(out, json_string(citation, "quote"), " ");
+        fputs("\"\n", out);
+    }
+}
+
+/* "Returns › Shop › Returns", without the parts that are absent. */
+static void print_place(FILE *out, const cJSON *result)
+{
+    const char *title = json_string(result, "title"), *between = "";
+    const cJSON *headings = cJSON_GetObjectItemCaseSensitive(result, "heading"), *heading;
+    if (*title) {
+        print_string(out, title, " ");
+        between = " \u203a ";
+    }
+    cJSON_ArrayForEach(heading, headings)
+    {
+        const char *text = cJSON_GetStringValue(heading);
+        if (!text || (heading == headings->child && !strcmp(text, title)))
+            continue;
+        fputs(between, out);
+        print_string(out, text, " ");
+        between = " \u203a ";
+    }
+}
+
+static rag_str first_characters(rag_str text, size_t count)
+{
+    size_t at = 0;
+    while (at < text.len && count--)
+        rag_utf8_next(text, &at);
+    return rag_str_sub(text, 0, at);
+}
+
+static void print_result(FILE *out, const cJSON *result)
+{
+    fprintf(out, "%lld. ", (long long)json_int(result, "rank", 0));
+    print_string(out, json_string(result, "document"), " ");
+    fprintf(out, ":%lld-%lld (", (long long)json_int(result, "line_start", 0),
+            (long long)json_int(result, "line_end", 0));
+    print_place(out, result);
+    fprintf(out, ") %.4f\n", json_number(result, "score", 0));
+    rag_str text = rag_str_trim(rag_str_of(json_string(result, "text")));
+    rag_str snippet = first_characters(text, SNIPPET_CHARACTERS);
+    fputs("   ", out);
+    print_text(out, snippet, " ");
+    fputs(snippet.len < text.len ? "\u2026\n" : "\n", out);
+}
+
+void print_search(FILE *out, const cJSON *response)
+{
+    const cJSON *result;
+    cJSON_ArrayForEach(result, cJSON_GetObjectItemCaseSensitive(response, "results"))
+        print_result(out, result);
+}
+
+void print_document(FILE *out, const cJSON *document)
+{
+    fprintf(out, "%6lld %10lld bytes %5lld chunks  ", (long long)json_int(document, "id", 0),
+            (long long)json_int(document, "bytes", 0), (long long)json_int(document, "chunks", 0));
+    print_string(out, json_string(document, "path"), " ");
+    if (*json_string(document, "title")) {
+        fputs("  (", out);
+        print_string(out, json_string(document, "title"), " ");
+        fputc(')', out);
+    }
+    fputc('\n', out);
+}
+
+static void print_value(FILE *out, const cJSON *value)
+{
+    if (cJSON_IsString(value)) {
+        print_string(out, value->valuestring, " ");
+        return;
+    }
+    char *text = json_line(value);
+    print_string(out, text, " ");
+    free(text);
+}
+
+static void print_members(FILE *out, const cJSON *object, const char *prefix)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        rag_buf name;
+        rag_buf_init(&name, RAG_MAX_LINE);
+        rag_buf_putf(&name, "%s%s%s", prefix, *prefix ? "." : "", item->string ? item->string : "");
+        if (cJSON_IsObject(item)) {
+            print_members(out, item, name.ptr);
+        } else {
+            fprintf(out, "%-28s ", name.ptr);
+            print_value(out, item);
+            fputc('\n', out);
+        }
+        rag_buf_free(&name);
+    }
+}
+
+void print_document_full(FILE *out, const cJSON *document)
+{
+    print_members(out, document, "");
+}
+
+void print_generation(FILE *out, const cJSON *generation)
+{
+    fprintf(out, "%s %5lld  %s  %lld documents (+%lld ~%lld -%lld)  %lld chunks\n",
+            json_bool(generation, "active") ? "*" : " ", (long long)json_int(generation, "generation", 0),
+            json_string(generation, "published"), (long long)json_int(generation, "documents", 0),
+            (long long)json_int(generation, "documents_added", 0),
+            (long long)json_int(generation, "documents_updated", 0),
+            (long long)json_int(generation, "documents_removed", 0), (long long)json_int(generation, "chunks", 0));
+}
+
+void print_status(FILE *out, const cJSON *status)
+{
+    print_members(out, status, "");
+}
+
+void print_json(FILE *out, rag_str json, const char *end)
+{
+    char *line = rag_strndup(json);
+    cJSON_Minify(line);
+    fputs(line, out);
+    fputs(end, out);
+    free(line);
+}
