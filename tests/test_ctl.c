@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
+#include "base/str.h"
 #include "tests/ctl_fixture.h"
 
 static int start(void **state)
@@ -104,6 +106,47 @@ static void test_ctl__help_and_version_come_for_every_command(void **state)
     assert_memory_equal(o.out, "ragctl ", 7);
     assert_non_null(strstr(o.out, "libcurl"));
     outcome_free(&o);
+}
+
+/* Every "--option" of a help text stands in the manual as "Fl -option". */
+static void check_options_in_manual(const char *help, const char *manual)
+{
+    for (const char *at = strstr(help, "--"); at; at = strstr(at + 2, "--")) {
+        char want[80];
+        size_t n = strspn(at + 2, "abcdefghijklmnopqrstuvwxyz-");
+        snprintf(want, sizeof want, "Fl -%.*s", (int)n, at + 2);
+        if (n && !strstr(manual, want))
+            fail_msg("the manual lacks '%s'", want);
+    }
+}
+
+static void test_ctl__the_manual_names_every_command_and_option(void **state)
+{
+    (void)state;
+    rag_buf manual;
+    rag_buf_init(&manual, RAG_MAX_LINE);
+    assert_int_equal(rag_file_read("docs/man/ragctl.1", &manual, NULL), RAG_OK);
+    outcome help = RAGCTL(NULL, "--help");
+    char *end = strstr(help.out, "\nOptions"), *line = strstr(help.out, "Commands:\n") + 10;
+    while (line < end) {
+        char name[80], want[128];
+        assert_int_equal(sscanf(line, "  %30[^\n]", name), 1);
+        while (name[strlen(name) - 1] == ' ')
+            name[strlen(name) - 1] = 0;
+        snprintf(want, sizeof want, ".It Ic %s", name);
+        assert_non_null(strstr(manual.ptr, want));
+        const char *words[4] = { NULL };
+        size_t n = 0;
+        for (char *word = strtok(name, " "); word; word = strtok(NULL, " "))
+            words[n++] = word;
+        words[n] = "--help";
+        outcome one = ragctl_run(NULL, words);
+        check_options_in_manual(one.out, manual.ptr);
+        outcome_free(&one);
+        line = strchr(line, '\n') + 1;
+    }
+    outcome_free(&help);
+    rag_buf_free(&manual);
 }
 
 static void test_ctl__no_command_prints_the_usage_and_exits_2(void **state)
@@ -320,6 +363,7 @@ int main(void)
         TEST(test_ctl__usage_errors_exit_2_and_say_what),
         TEST(test_ctl__commands_of_later_versions_say_so),
         TEST(test_ctl__help_and_version_come_for_every_command),
+        TEST(test_ctl__the_manual_names_every_command_and_option),
         TEST(test_ctl__no_command_prints_the_usage_and_exits_2),
         TEST(test_ctl__options_become_keys_of_the_request),
         TEST(test_ctl__key_file_is_sent_as_bearer),
