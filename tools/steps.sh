@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # tools/steps.sh: what ./setup, ./quickstart and ./check share: one line a step, and a failure that
 # says which step, why, and what to do.  Sourced by bash scripts that have set `program`, `root`, `log`.
 #
@@ -51,8 +52,6 @@ report()
     printf 'failed\n'
     printf '%s: step "%s" failed: %s\n' "$program" "$step" "${why:-a command ended with status $1}" >&2
     printf '%s: what to do: %s\n' "$program" "${hint:-look at $log}" >&2
-    if [[ ! $why ]]; then
-        printf '%s: the last lines of %s:\n' "$program" "$log" >&2
-        tail -n 15 "$log" | sed 's/^/    /' >&2
-    fi
+    printf '%s: the last lines of %s:\n' "$program" "$log" >&2
+    tail -n 12 "$log" | cut -c 1-200 | sed 's/^/    /' >&2
 }
