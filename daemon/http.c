@@ -1,5 +1,6 @@
 #include "daemon/http_impl.h"
 
+#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,16 +9,48 @@
 
 enum { MIN_INPUT_HIGH = 64 * 1024 };
 
+static void set_default(int *value, int fallback)
+{
+    if (*value == 0)
+        *value = fallback;
+}
+
+static void set_defaults(http_options *o)
+{
+    if (o->max_header_bytes == 0)
+        o->max_header_bytes = 16 * 1024;
+    if (o->max_body_bytes == 0)
+        o->max_body_bytes = 1024 * 1024;
+    set_default(&o->unix_mode, 0660);
+    set_default(&o->max_connections, 256);
+    set_default(&o->header_timeout_ms, 10 * 1000);
+    set_default(&o->body_timeout_ms, 30 * 1000);
+    set_default(&o->idle_timeout_ms, 60 * 1000);
+    set_default(&o->stall_timeout_ms, 10 * 1000);
+}
+
+static rag_code check_loop(struct event_base *base, rag_err *err)
+{
+    int needed = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+    if ((event_base_get_features(base) & needed) == needed)
+        return RAG_OK;
+    return rag_fail(err, RAG_UNSUPPORTED, "cannot serve HTTP with libevent's method '%s': it must be epoll",
+                    event_base_get_method(base));
+}
+
 rag_code http_server_open(http_server **out, struct event_base *base, const http_options *opt, rag_err *err)
 {
     http_server *s = rag_calloc(1, sizeof *s);
     signal(SIGPIPE, SIG_IGN);
     s->base = base;
     s->options = *opt;
-    s->input_high = opt->max_header_bytes + MIN_INPUT_HIGH;
+    set_defaults(&s->options);
+    s->input_high = s->options.max_header_bytes + MIN_INPUT_HIGH;
     TAILQ_INIT(&s->conns);
     TAILQ_INIT(&s->requests);
-    rag_code rc = listen_tcp(s, err);
+    rag_code rc = check_loop(base, err);
+    if (rc == RAG_OK)
+        rc = listen_tcp(s, err);
     if (rc == RAG_OK)
         rc = listen_unix(s, err);
     if (rc != RAG_OK) {

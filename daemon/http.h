@@ -1,8 +1,9 @@
 /* daemon/http.h: HTTP/1.1 over TCP and a Unix socket.
  *
- * All that is odd about evhttp is in http.c and nowhere else: early leave, pipelining, reading
- * without bound while a reply is streamed, unbounded output, idle timers, lenient parsing.  The rest of
- * the daemon sees whole, strictly checked requests and three ways to answer one.
+ * All that is odd about clients is in http*.c and nowhere else: leaving early, pipelining, flooding,
+ * not reading, crawling, crowds, bytes that two parsers read differently.  The rest of the daemon sees
+ * whole, strictly checked requests and three ways to answer one.  What is refused before (400, 408, 413, 414, 417,
+ * 431, 501, 503) is answered here with the same error object, and the connection is closed.
  *
  * Threads: everything here on the loop's thread.
  *
@@ -22,17 +23,19 @@ typedef struct http_request http_request;
 
 typedef enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_PATCH, HTTP_OTHER } http_method;
 
+/* Zeros become the values named behind each. */
 typedef struct http_options {
     const char *listen;       /* "127.0.0.1:8765", "[::1]:0", or "off" */
     const char *unix_path;    /* or "" / "off" */
     int unix_mode;            /* 0660 */
-    size_t max_header_bytes;  /* 16 KiB: 431 above */
+    size_t max_header_bytes;  /* 16 KiB: 431 above, 414 if the request line alone is longer */
     size_t max_body_bytes;    /* 1 MiB: 413 above */
-    int max_connections;      /* both doors together: above it a connection gets 503 and is closed */
-    int header_timeout_ms;    /* absolute, from the first byte or accept to the end of the headers: 408 or close */
-    int body_timeout_ms;      /* absolute, for the body */
-    int idle_timeout_ms;      /* between requests of a kept-alive connection */
-    int stall_timeout_ms;     /* output that does not move for so long: the client is dropped */
+    int max_connections;      /* 256, both doors together: above it a connection gets 503 and is closed */
+    int header_timeout_ms;    /* 10 s, absolute, from accept or a later request's first byte to the end of the headers:
+                                 408, or close when nothing came */
+    int body_timeout_ms;      /* 30 s, absolute, for the body: 408 */
+    int idle_timeout_ms;      /* 60 s, between requests of a kept-alive connection */
+    int stall_timeout_ms;     /* 10 s: when less than 1 KiB of pending output moves in it, the client is dropped */
     void (*on_request)(void *context, http_request *q);
     void *context;
 } http_options;
@@ -60,8 +63,9 @@ const char *http_request_param_name(const http_request *q, size_t i);
 rag_str http_request_header(const http_request *q, const char *name); /* empty when absent */
 rag_str http_request_body(const http_request *q);
 
-/* Called at once when the client leaves before the answer is complete (FIN, RST or stall). The request
- * must still be finished. */
+/* Called at once when the client leaves before the answer is complete (FIN, RST or stall); by this call itself
+ * if it has left already. The request must still be finished. A client that only shuts down its writing half counts as
+ * gone too: until something is written that looks the same. */
 void http_request_on_leave(http_request *q, void (*on_leave)(void *context), void *context);
 
 typedef struct http_header {
@@ -82,7 +86,8 @@ void http_error_object(rag_buf *out, int status, const char *code, const char *m
 
 /* Chunked streaming (close-delimited for HTTP/1.0). */
 void http_stream_begin(http_request *q, int status, const char *content_type);
-/* Queues bytes.  False when the client has left. */
+/* Queues bytes; what is queued in one round of the loop leaves in one write.  False when the client has left, or is
+ * dropped because the backlog was above four times HTTP_STREAM_HIGH. */
 bool http_stream_send(http_request *q, rag_str bytes);
 /* Bytes queued and not yet taken by the kernel: producers pause above HTTP_STREAM_HIGH. */
 size_t http_stream_backlog(const http_request *q);

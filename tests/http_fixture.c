@@ -45,11 +45,6 @@ static void on_later(int fd, short what, void *arg)
     echo(arg);
 }
 
-typedef struct holder {
-    fixture *f;
-    int slot;
-} holder;
-
 static void on_held_left(void *arg)
 {
     holder *h = arg;
@@ -57,17 +52,16 @@ static void on_held_left(void *arg)
     h->f->held[h->slot] = NULL;
     http_reply(q, 200, "text/plain", RAG_STR("too late"), NULL);
     atomic_fetch_add(&h->f->leaves, 1);
-    free(h);
 }
 
 static void hold(fixture *f, http_request *q)
 {
-    holder *h = malloc(sizeof *h);
-    *h = (holder){ f, 0 };
-    while (f->held[h->slot])
-        h->slot++;
-    f->held[h->slot] = q;
-    http_request_on_leave(q, on_held_left, h);
+    int i = 0;
+    while (f->held[i])
+        i++;
+    f->held[i] = q;
+    f->holders[i] = (holder){ f, i };
+    http_request_on_leave(q, on_held_left, &f->holders[i]);
 }
 
 static void on_stream_left(void *arg)

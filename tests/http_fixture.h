@@ -1,7 +1,7 @@
 /* tests/http_fixture.h: a server of daemon/http.h on a loop thread, and raw clients.
  *
  * Paths of the little daemon behind it:
- *   /echo     answers at once with "METHOD path|body|name=value;…"
+ *   others    answers at once with "METHOD path|body|name=value;…"
  *   /later    the same from a timer
  *   /hold     keeps the request until fixture_release; leaving is counted
  *   /stream   streams 'x' until the client leaves, pausing above HTTP_STREAM_HIGH
@@ -29,6 +29,11 @@
 
 enum { BIG = 4 * 1024 * 1024, MAX_HELD = 8 };
 
+typedef struct holder {
+    struct fixture *f;
+    int slot;
+} holder;
+
 typedef struct fixture {
     struct event_base *base;
     struct event *call;
@@ -36,10 +41,10 @@ typedef struct fixture {
     http_server *server;
     char folder[64], path[108];
     http_request *held[MAX_HELD];
+    holder holders[MAX_HELD];
     http_request *stream;
     struct event *producer;
-    char marks[1024];        /* the paths of requests handed out, in order, while they fit */
-    atomic_int seen, leaves;
+    atomic_int seen, leaves; /* requests handed out; clients that left */
     atomic_size_t streamed, most_backlog;
     void (*function)(struct fixture *f, void *arg);
     void *arg;
