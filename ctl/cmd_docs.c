@@ -8,10 +8,10 @@
 #include "ctl/json.h"
 #include "ctl/print.h"
 
-static const char *collection_of(const args *a)
+static const char *collection_of(const args *a, const char *fallback)
 {
     const char *name = args_value(a, "collection");
-    return name ? name : "default";
+    return name ? name : fallback;
 }
 
 /* A document that is not there is "nothing found", not a failure. */
@@ -49,7 +49,7 @@ int cmd_docs_ls(ctl *c, const args *a)
     for (int64_t after = 0, last = 1; !code && last > after;) {
         cJSON *page = NULL;
         after = has_begun ? last : 0;
-        code = document_page(c, collection_of(a), after, &page, &err);
+        code = document_page(c, collection_of(a, "*"), after, &page, &err);
         if (!has_begun && c->json && (!code || code == RAG_NOT_FOUND))
             printf("{\"generation\":%lld,\"documents\":[", (long long)json_int(page, "generation", 0));
         has_begun = true;
@@ -66,7 +66,7 @@ int cmd_docs_show(ctl *c, const args *a)
 {
     rag_err err = { 0 };
     cJSON *document = NULL;
-    if (document_find(c, collection_of(a), rag_str_of(a->operands[0]), &document, &err))
+    if (document_find(c, collection_of(a, "default"), rag_str_of(a->operands[0]), &document, &err))
         return fail_find(&err);
     if (c->json) {
         char *line = json_line(document);
@@ -166,9 +166,9 @@ static rag_code parse_offset(const args *a, const char *name, size_t *out, rag_e
 static rag_code find(ctl *c, const args *a, piece *want, cJSON **document, rag_err *err)
 {
     rag_str name = rag_str_of(a->operands[0]);
-    rag_code code = document_find(c, collection_of(a), name, document, err);
+    rag_code code = document_find(c, collection_of(a, "default"), name, document, err);
     if (code == RAG_NOT_FOUND && cut_lines(&name, want))
-        code = document_find(c, collection_of(a), name, document, err);
+        code = document_find(c, collection_of(a, "default"), name, document, err);
     if (!code && want->line_from && (want->start || want->end != SIZE_MAX)) {
         cJSON_Delete(*document);
         *document = NULL;

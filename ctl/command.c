@@ -66,6 +66,11 @@ static const option_row chat_rows[] = {
 
 static const option_row collection_rows[] = { COLLECTION, END };
 
+static const option_row list_rows[] = {
+    { "collection", OPTION_STRING, "NAME", "collection", "only this collection", 0 },
+    END,
+};
+
 static const option_row get_rows[] = {
     COLLECTION,
     { "start", OPTION_INT, "BYTE", NULL, "from this byte of the stored text", 0 },
@@ -80,7 +85,7 @@ const command_row args_commands[] = {
     { "search", "[QUERY…]", "find passages", search_rows, 0, -1, cmd_search },
     { "chat", "", "ask one question after the other", chat_rows, 0, 0, cmd_chat },
     { "get", "DOCUMENT[:LINE[-LINE]]", "print a document's stored text, by path or id", get_rows, 1, 1, cmd_get },
-    { "docs ls", "", "list documents", collection_rows, 0, 0, cmd_docs_ls },
+    { "docs ls", "", "list documents", list_rows, 0, 0, cmd_docs_ls },
     { "docs show", "DOCUMENT", "tell what is known of a document, by path or id", collection_rows, 1, 1, cmd_docs_show },
     { "status", "", "tell how the daemon does", no_rows, 0, 0, cmd_status },
     { "reload", "", "have the daemon read its configuration again", no_rows, 0, 0, cmd_reload },

@@ -34,6 +34,7 @@ static cJSON *to_json(const rag_document *d)
     cJSON *object = cJSON_CreateObject();
     cJSON_AddNumberToObject(object, "id", (double)d->id);
     add_str(object, "path", d->path);
+    add_str(object, "document", d->path);
     add_str(object, "collection", d->collection);
     add_str(object, "title", d->title);
     add_str(object, "url", d->url);
@@ -45,7 +46,7 @@ static cJSON *to_json(const rag_document *d)
     cJSON_AddStringToObject(object, "sha256", hex);
     rag_time_format(d->mtime_ns, time);
     cJSON_AddStringToObject(object, "mtime", time);
-    cJSON_AddNumberToObject(object, "generation", (double)d->gen_from);
+    cJSON_AddNumberToObject(object, "generation_from", (double)d->gen_from);
     return object;
 }
 

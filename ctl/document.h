@@ -7,7 +7,7 @@
 
 #include "ctl/ctl.h"
 
-/* Documents with id > after, by id, as {"generation":…,"documents":[…]}.  An array without any ends the list. */
+/* Documents of a collection ("*": of all) with id > after, by id, as {"generation":…,"documents":[…]}.  An array without any ends the list. */
 rag_code document_page(ctl *c, const char *collection, int64_t after, cJSON **out, rag_err *err);
 
 /* The document named by its path in the collection or by its id; RAG_NOT_FOUND. */

@@ -133,6 +133,11 @@ void print_document(FILE *out, const cJSON *document)
 {
     fprintf(out, "%6lld %10lld bytes %5lld chunks  ", (long long)json_int(document, "id", 0),
             (long long)json_int(document, "bytes", 0), (long long)json_int(document, "chunks", 0));
+    const char *collection = json_string(document, "collection");
+    if (*collection && strcmp(collection, "default")) {
+        print_string(out, collection, " ");
+        fputs(": ", out);
+    }
     print_string(out, json_string(document, "path"), " ");
     if (*json_string(document, "title")) {
         fputs("  (", out);
