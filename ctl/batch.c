@@ -15,7 +15,7 @@ typedef enum item_state { ITEM_WAITING, ITEM_FLYING, ITEM_DONE } item_state;
 typedef struct item {
     item_state state;
     int64_t line;
-    char *id;      /* as written in the input, or NULL */
+    rag_buf id;    /* as in the input, compact; empty when there is none */
     rag_buf body;  /* what is sent */
     char *output;  /* the line to print */
     int tries;
@@ -56,18 +56,14 @@ static bool is_full(const batch *b)
 static void finish(batch *b, item *it, rag_str object, bool failed)
 {
     rag_buf line;
-    rag_buf_init(&line, SIZE_MAX / 2);
-    char *compact = rag_strndup(object);
-    cJSON_Minify(compact);
-    if (it->id) {
-        rag_buf_puts(&line, "{\"id\":");
-        rag_buf_puts(&line, it->id);
-        rag_buf_puts(&line, compact[1] == '}' ? "" : ",");
-    } else {
-        rag_buf_putc(&line, '{');
+    rag_buf_init(&line, BATCH_MAX_LINE + object.len + 16);
+    rag_buf_putc(&line, '{');
+    if (it->id.len) {
+        rag_buf_puts(&line, "\"id\":");
+        rag_buf_put(&line, rag_buf_str(&it->id));
+        rag_buf_puts(&line, json_member_next(object, &(size_t){ 0 }, &(json_member){ 0 }) ? "," : "");
     }
-    rag_buf_puts(&line, compact + 1);
-    free(compact);
+    json_compact(&line, rag_str_sub(object, 1, object.len));
     it->output = rag_buf_detach(&line);
     it->state = ITEM_DONE;
     b->counts->done += !failed;
@@ -97,7 +93,7 @@ static bool write_finished(batch *b, rag_err *err)
         fputs(it->output, b->opt->out);
         fputc('\n', b->opt->out);
         free(it->output);
-        free(it->id);
+        rag_buf_free(&it->id);
         rag_buf_free(&it->body);
         *it = (item){ 0 };
         wrote = true;
@@ -132,13 +128,13 @@ static void add_defaults(batch *b, item *it, const cJSON *line)
 static void make_body(batch *b, item *it, rag_str text, const cJSON *line)
 {
     json_member m;
+    rag_buf_init(&it->id, BATCH_MAX_LINE);
     rag_buf_init(&it->body, RAG_MAX_REPLY);
     rag_buf_putc(&it->body, '{');
     for (size_t pos = 0; json_member_next(text, &pos, &m);) {
         if (json_member_is(text, &m, "id")) {
-            free(it->id);
-            it->id = rag_strndup(rag_str_sub(text, m.value.start, m.value.end));
-            cJSON_Minify(it->id);
+            rag_buf_clear(&it->id);
+            json_compact(&it->id, rag_str_sub(text, m.value.start, m.value.end));
             continue;
         }
         if (it->body.len > 1)
@@ -176,12 +172,10 @@ static void take_line(batch *b, rag_str text)
     cJSON_Delete(line);
 }
 
-static void take_too_long(batch *b)
+static void refuse_line(batch *b)
 {
     b->lines++;
     fail(b, add_item(b), true, "too_large", "the line is too long");
-    b->is_skipping = true;
-    b->input_at = b->input.len;
 }
 
 /* Makes items of the whole lines that have been read, while the window has room. */
@@ -190,17 +184,16 @@ static void take_lines(batch *b)
     while (!is_full(b) && b->input_at < b->input.len) {
         rag_str rest = rag_str_sub(rag_buf_str(&b->input), b->input_at, b->input.len);
         const char *end = memchr(rest.ptr, '\n', rest.len);
-        if (!end && !b->at_end && !b->is_skipping && rest.len > BATCH_MAX_LINE) {
-            take_too_long(b);
-            return;
-        }
-        if (!end && !b->at_end && !b->is_skipping)
-            return;
         size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
-        b->input_at += len + (end ? 1 : 0);
-        if (!b->is_skipping)
+        bool is_long = len > BATCH_MAX_LINE;
+        if (!end && !b->at_end && !b->is_skipping && !is_long)
+            return;
+        b->input_at += len + (end != NULL);
+        if (!b->is_skipping && is_long)
+            refuse_line(b);
+        else if (!b->is_skipping)
             take_line(b, rag_str_sub(rest, 0, len));
-        b->is_skipping = b->is_skipping && !end;
+        b->is_skipping = !end && (b->is_skipping || is_long);
     }
 }
 
@@ -334,7 +327,7 @@ static void release(batch *b)
 {
     client_pool_close(b->pool);
     for (size_t i = 0; i < b->window; i++) {
-        free(b->ring[i].id);
+        rag_buf_free(&b->ring[i].id);
         free(b->ring[i].output);
         rag_buf_free(&b->ring[i].body);
     }

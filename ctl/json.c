@@ -87,6 +87,16 @@ static size_t skip_string(rag_str text, size_t at)
     return at < text.len ? at + 1 : text.len;
 }
 
+void json_compact(rag_buf *out, rag_str text)
+{
+    for (size_t at = 0; at < text.len;) {
+        size_t start = at = skip_space(text, at);
+        while (at < text.len && !is_space(text.ptr[at]))
+            at = text.ptr[at] == '"' ? skip_string(text, at) : at + 1;
+        rag_buf_put(out, rag_str_sub(text, start, at));
+    }
+}
+
 /* Behind the value that begins at `at`. */
 static size_t skip_value(rag_str text, size_t at)
 {

@@ -19,6 +19,10 @@ bool json_bool(const cJSON *object, const char *key);
 /* value on one line, without a line break behind; to be freed. */
 char *json_line(const cJSON *value);
 
+/* Appends text, which json_parse has accepted, without the white space between its parts.  (cJSON_Minify 1.7.15 takes
+ * the quote behind an escaped backslash for an escaped quote, and then cuts inside of strings.) */
+void json_compact(rag_buf *out, rag_str text);
+
 /* A member of an object's text: `all` from the key's quote to the end of the value, `value` the value alone. */
 typedef struct json_member {
     rag_span all, value;

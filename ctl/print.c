@@ -199,9 +199,10 @@ void print_status(FILE *out, const cJSON *status)
 
 void print_json(FILE *out, rag_str json, const char *end)
 {
-    char *line = rag_strndup(json);
-    cJSON_Minify(line);
-    fputs(line, out);
+    rag_buf line;
+    rag_buf_init(&line, json.len);
+    json_compact(&line, json);
+    fwrite(line.ptr ? line.ptr : "", 1, line.len, out);
     fputs(end, out);
-    free(line);
+    rag_buf_free(&line);
 }

@@ -125,6 +125,16 @@ static void test_batch__id_is_echoed_as_written_and_not_forwarded(void **state)
     outcome_free(&o);
 }
 
+/* cJSON_Minify 1.7.15 takes the quote behind an escaped backslash for an escaped one. */
+static void test_batch__an_id_that_ends_in_a_backslash_survives(void **state)
+{
+    outcome o = RAGCTL("{\"id\":[\"a \\\\\" , \" b c\"],\"question\":\" \\\\\"}\n", "ask", "--batch", "-", SOCKET(state));
+    assert_int_equal(o.exit_code, 0);
+    static const char want[] = "{\"id\":[\"a \\\\\",\" b c\"],";
+    assert_memory_equal(o.out, want, sizeof want - 1);
+    outcome_free(&o);
+}
+
 static void test_batch__options_fill_in_what_a_line_does_not_say(void **state)
 {
     cJSON *list = batch(state, "{\"question\":\"a\"}\n{\"question\":\"b\",\"top_k\":9,\"sampling\":{}}\n{\"id\":1}\n", 0,
@@ -287,6 +297,7 @@ int main(void)
         TEST(test_batch__responses_come_in_input_order_though_the_first_is_answered_last),
         TEST(test_batch__as_many_requests_run_at_once_as_asked_for_on_kept_connections),
         TEST(test_batch__id_is_echoed_as_written_and_not_forwarded),
+        TEST(test_batch__an_id_that_ends_in_a_backslash_survives),
         TEST(test_batch__options_fill_in_what_a_line_does_not_say),
         TEST(test_batch__a_bad_line_is_an_error_with_its_number_and_the_others_go_on),
         TEST(test_batch__an_over_long_line_is_refused_without_being_kept),
