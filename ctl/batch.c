@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "ctl/json.h"
 
-enum { READ_BYTES = 64 * 1024, BACKOFF_MS = 100, LEAST_RETRY_MS = 20, MOST_RETRY_MS = 60 * 1000 };
+enum { READ_BYTES = 64 * 1024, BLIND_TRIES = 5, BACKOFF_MS = 100, LEAST_RETRY_MS = 20, MOST_RETRY_MS = 60 * 1000 };
 
 typedef enum item_state { ITEM_WAITING, ITEM_FLYING, ITEM_DONE } item_state;
 
@@ -223,6 +223,12 @@ static rag_code read_input(batch *b, rag_err *err)
 
 /* ---- requests --------------------------------------------------------------------- */
 
+/* A 503 that names no time may be there to stay. */
+static bool may_retry(const item *it, const client_reply *reply)
+{
+    return reply->status == 503 && it->tries < (reply->retry_after_s >= 0 ? BATCH_MAX_TRIES : BLIND_TRIES);
+}
+
 static double retry_ms(const item *it, const client_reply *reply)
 {
     double wait = reply->retry_after_s * 1000;
@@ -249,7 +255,7 @@ static void on_done(void *context, size_t slot, rag_code code, const client_repl
     batch *b = context;
     item *it = b->flying[slot];
     b->flying[slot] = NULL;
-    if (code == RAG_OK && reply->status == 503 && it->tries < BATCH_MAX_TRIES) {
+    if (code == RAG_OK && may_retry(it, reply)) {
         it->due_ms = rag_clock_ms() + retry_ms(it, reply);
         it->state = ITEM_WAITING;
         b->has_reply = true;
