@@ -1,0 +1,136 @@
+/* daemon/search.c: POST /v1/search. */
+#include "base/file.h"
+#include "base/unicode.h"
+#include "base/utf8.h"
+#include "daemon/json.h"
+#include "daemon/reply.h"
+#include "daemon/routes.h"
+#include "daemon/search.h"
+#include "daemon/state.h"
+
+enum { MAX_COLLECTION = 128 };
+
+bool search_has_text(rag_str s)
+{
+    for (size_t at = 0; at < s.len;)
+        if (!rag_unicode_is_space(rag_utf8_next(s, &at)))
+            return true;
+    return false;
+}
+
+bool search_collection(const fields *f, rag_arena *arena, rag_str *out)
+{
+    rag_str name = RAG_STR("default");
+    if (!fields_str(f, "collection", MAX_COLLECTION, "collection_too_long", &name))
+        return false;
+    bool is_plain = name.len > 0 && !rag_str_eq(name, RAG_STR("*"));
+    for (size_t i = 0; i < name.len; i++)
+        is_plain = is_plain && (unsigned char)name.ptr[i] >= ' ' && name.ptr[i] != 0x7F;
+    if (!is_plain)
+        return problem_set(f->bad, 400, "invalid_value", "collection", "'collection' is not a name");
+    *out = rag_arena_str(arena, name);
+    return true;
+}
+
+static bool fail(job *j, const rag_err *err)
+{
+    if (err->code == RAG_NOT_FOUND)
+        problem_set(&j->bad, 404, "collection_not_found", "collection", "%s", err->message);
+    else
+        job_fail(j, err, NULL);
+    return false;
+}
+
+bool search_run(job *j, rag_reader *r, search *s)
+{
+    rag_err err = { 0 };
+    const float *vector = j->embed.n > 0 ? j->embed.vectors[0] : NULL;
+    rag_search q = { .query = s->query,
+                     .vector = vector,
+                     .mode = vector ? s->mode : RAG_SEARCH_TEXT,
+                     .top_k = s->top_k,
+                     .candidates = j->tuning.candidates,
+                     .rrf_k = j->tuning.rrf_k,
+                     .filter = { .collection = s->collection, .all_groups = j->may_see_all } };
+    if (!j->snapshot)
+        j->snapshot = rag_index_acquire(j->d->index);
+    double start = rag_clock_ms();
+    rag_code code = rag_reader_search(r, j->snapshot, &q, j->arena, &s->hits, &s->n_hits, &err);
+    s->ms = rag_clock_ms() - start;
+    return code == RAG_OK || fail(j, &err);
+}
+
+/* ---- the route ---------------------------------------------------------------------- */
+
+typedef struct search_request {
+    search search;
+    bool explain;
+} search_request;
+
+static void render(job *j, const search_request *s)
+{
+    json_writer w;
+    double now = rag_clock_ms();
+    json_begin(&w, &j->body);
+    json_open(&w, NULL, '{');
+    json_int(&w, "generation", rag_snapshot_generation(j->snapshot));
+    json_open(&w, "results", '[');
+    for (size_t i = 0; i < s->search.n_hits; i++)
+        render_hit(&w, &s->search.hits[i], s->explain);
+    json_close(&w, ']');
+    json_open(&w, "timings_ms", '{');
+    json_num(&w, "queue", j->started_ms - j->accepted_ms, 1);
+    json_num(&w, "embed", j->embed.ms, 1);
+    json_num(&w, "search", s->search.ms, 1);
+    json_num(&w, "total", now - j->accepted_ms, 1);
+    json_close(&w, '}');
+    json_close(&w, '}');
+}
+
+static void run(job *j, rag_reader *r)
+{
+    search_request *s = j->state;
+    if (search_run(j, r, &s->search))
+        render(j, s);
+    job_finish(j);
+}
+
+static bool read_request(job *j, const cJSON *json, search_request *s)
+{
+    static const char *const keys[] = { "query", "collection", "top_k", "mode", "explain", NULL };
+    static const char *const modes[] = { "hybrid", "vector", "text", NULL };
+    fields f;
+    int mode = RAG_SEARCH_HYBRID;
+    int64_t top_k = j->tuning.top_k;
+    rag_str query = { 0 };
+    if (!fields_open(&f, json, "", keys, &j->bad) || !fields_require(&f, "query") ||
+        !fields_str(&f, "query", RAG_MAX_QUERY, "query_too_long", &query) ||
+        !search_collection(&f, j->arena, &s->search.collection) || !fields_int(&f, "top_k", 1, 100, &top_k) ||
+        !fields_choice(&f, "mode", modes, &mode) || !fields_bool(&f, "explain", &s->explain))
+        return false;
+    if (!search_has_text(query))
+        return problem_set(&j->bad, 400, "empty_query", "query", "'query' is empty");
+    s->search.query = rag_arena_str(j->arena, query);
+    s->search.top_k = (int)top_k;
+    s->search.mode = (rag_search_mode)mode;
+    return true;
+}
+
+void route_search(ragd *d, http_request *q, const rag_str *args)
+{
+    cJSON *json = NULL;
+    job *j = job_new(d, q, &d->quick);
+    (void)args;
+    if (!j)
+        return;
+    d->count.searches++;
+    search_request *s = j->state = rag_arena_alloc(j->arena, sizeof *s);
+    bool is_good = route_body(q, &json, &j->bad) && read_request(j, json, s);
+    cJSON_Delete(json);
+    if (!is_good)
+        job_answer(j);
+    else if (s->search.mode == RAG_SEARCH_TEXT)
+        job_work(j, run);
+    else
+        job_embed(j, RAG_EMBED_QUERY, &s->search.query, 1, 0, run);
+}
