@@ -1,0 +1,62 @@
+/* daemon/ask.h: one question's way to its answer.
+ *
+ *   loop     read the request
+ *   model    embed the question
+ *   search   search, split into sentences                          ─> meta, sources
+ *   model    embed the sentences
+ *   search   rank, extract, read the quotes back                   ─> draft
+ *   model    decode                                                ─> delta …
+ *   search   check, read the quotes back, choose                   ─> delta, citation …, done
+ *
+ * Each step does what the time that is left allows: without vectors term overlap ranks, and
+ * when the deadline is over the extract is the answer. */
+#ifndef RAG_DAEMON_ASK_H
+#define RAG_DAEMON_ASK_H
+
+#include "daemon/answer.h"
+#include "daemon/json.h"
+#include "daemon/request.h"
+#include "daemon/search.h"
+
+typedef enum ask_mode { ASK_AUTO, ASK_GENERATE, ASK_EXTRACT, ASK_SPAN } ask_mode;
+
+typedef struct ask {
+    char *answer_id, *conversation_id;
+    ask_mode mode;
+    bool is_stream, explain;
+    rag_llm_sampling sampling;
+    search search;          /* its query is the question */
+    float *question_vector; /* NULL: there was no time */
+    int dim;
+    answer_evidence evidence;
+    answer_result extract;  /* quotes read back */
+    double extracted_ms;    /* rag_clock_ms */
+    size_t *order;          /* of the prompt's sentences */
+    size_t n_order;
+    size_t checked_bytes;   /* of the generated text */
+    rag_str sent;           /* of the answer, as deltas */
+    answer_result result;   /* what is sent */
+} ask;
+
+/* ask_request.c: fills a and the job's deadline; false with the job's problem. */
+bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms);
+
+/* What generated text must stand up to. */
+static inline answer_strictness ask_strictness(const ask *a)
+{
+    return a->mode == ASK_GENERATE ? ANSWER_SUPPORTED : ANSWER_VERBATIM;
+}
+
+/* ask_decode.c: sets the job's decoding up. */
+void ask_prepare_decoding(job *j);
+/* The length of generated text that holds whole sentences, each with the markers behind it. */
+size_t ask_whole_sentences(rag_str text);
+
+/* ask_reply.c */
+void ask_render(job *j, const ask *a, rag_buf *out);
+void ask_tell_start(job *j, const ask *a);     /* meta, sources */
+void ask_tell_draft(job *j, const ask *a);
+void ask_tell_delta(job *j, rag_str text);
+void ask_tell_end(job *j, const ask *a, rag_str response); /* citation …, done */
+
+#endif

@@ -1,0 +1,196 @@
+/* daemon/main.c: the program ragd: flags, configuration, options. */
+#include <cjson/cJSON.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "daemon/ragd.h"
+#include "index/index.h"
+
+#ifndef RAGD_VERSION
+#define RAGD_VERSION "0"
+#endif
+
+enum { EXIT_USAGE = 2, EXIT_CONF = 78, MAX_SETS = 256 };
+
+static const char HELP[] =
+    "Usage: ragd [-c FILE] [--set SECTION.KEY=VALUE]...\n"
+    "Serves the knowledge base in storage.dir, in the foreground.\n\n"
+    "  -c, --config FILE    configuration file; else conf/ragd.conf of the checkout, /etc/ragd/ragd.conf\n"
+    "      --set S.K=VALUE  set one value, above file and environment; may be repeated\n"
+    "      --insecure       listen on other addresses than loopback without keys\n"
+    "  -t                   check the configuration\n"
+    "  -T                   print the effective configuration with each value's origin\n"
+    "      --version        name the linked versions\n"
+    "  -h, --help           this text\n\n"
+    "TERM and INT drain and exit, HUP reads the configuration again and opens the log again.\n";
+
+typedef struct flags {
+    const char *file;
+    const char *sets[MAX_SETS];
+    size_t n_sets;
+    bool is_insecure, check, print;
+} flags;
+
+typedef struct configuration {
+    const flags *flags;
+    rag_conf *first;  /* its strings serve until the end */
+    rag_conf *latest; /* of the last reload, or NULL */
+} configuration;
+
+static void print_version(void)
+{
+    printf("ragd %s\nlibevent %s\ncJSON %s\n%s\n", RAGD_VERSION, event_get_version(), cJSON_Version(),
+           rag_index_versions());
+}
+
+static int usage(const char *sentence)
+{
+    if (sentence)
+        fprintf(stderr, "ragd: %s\n", sentence);
+    fputs("Try 'ragd --help'.\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* -1: go on; else the exit code. */
+static int read_flags(int argc, char **argv, flags *f)
+{
+    enum { SET = 256, INSECURE, VERSION };
+    static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+                                             { "set", required_argument, NULL, SET },
+                                             { "insecure", no_argument, NULL, INSECURE },
+                                             { "version", no_argument, NULL, VERSION },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { NULL, 0, NULL, 0 } };
+    for (int c; (c = getopt_long(argc, argv, "c:tTh", options, NULL)) != -1;) {
+        switch (c) {
+        case 'c': f->file = optarg; break;
+        case 't': f->check = true; break;
+        case 'T': f->print = true; break;
+        case 'h': fputs(HELP, stdout); return 0;
+        case INSECURE: f->is_insecure = true; break;
+        case VERSION: print_version(); return 0;
+        case SET:
+            if (f->n_sets == MAX_SETS)
+                return usage("too many --set");
+            f->sets[f->n_sets++] = optarg;
+            break;
+        default: return usage(NULL);
+        }
+    }
+    return optind < argc ? usage("it takes no arguments") : -1;
+}
+
+static rag_code load(rag_conf **out, const flags *f, rag_err *err)
+{
+    rag_conf_options opt = { .file = f->file, .sets = f->sets, .n_sets = f->n_sets };
+    return rag_conf_load(out, &opt, err);
+}
+
+static int number(const rag_conf *c, const char *name)
+{
+    return (int)rag_conf_int(c, name);
+}
+
+static ragd_tuning tuning_of(const rag_conf *c)
+{
+    static const char *const modes[] = { "auto", "generate", "extract" };
+    ragd_tuning t = { .queue = number(c, "limits.queue"),
+                      .question_tokens = (size_t)rag_conf_int(c, "limits.question_tokens"),
+                      .deadline_ms = rag_conf_int(c, "limits.deadline"),
+                      .drain_ms = rag_conf_int(c, "limits.drain"),
+                      .top_k = 5,
+                      .candidates = number(c, "search.candidates"),
+                      .rrf_k = number(c, "search.rrf_k"),
+                      .mode = modes[0],
+                      .passages = number(c, "answer.passages"),
+                      .sentences = number(c, "answer.sentences"),
+                      .refuse_below = rag_conf_number(c, "answer.refuse_below"),
+                      .max_tokens = number(c, "llm.max_tokens") };
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(rag_conf_string(c, "answer.mode"), modes[i]) == 0)
+            t.mode = modes[i];
+    return t;
+}
+
+static ragd_options options_of(const rag_conf *c, const flags *f)
+{
+    ragd_options o = { .storage_dir = rag_conf_path(c, "storage.dir"),
+                       .keep_generations = number(c, "storage.keep_generations"),
+                       .listen = rag_conf_string(c, "http.listen"),
+                       .unix_path = rag_conf_path(c, "unix.path"),
+                       .unix_mode = number(c, "unix.mode"),
+                       .key_file = rag_conf_path(c, "http.key_file"),
+                       .is_insecure = f->is_insecure,
+                       .connections = number(c, "limits.connections"),
+                       .header_timeout_ms = number(c, "http.header_timeout"),
+                       .body_timeout_ms = number(c, "http.body_timeout"),
+                       .idle_timeout_ms = number(c, "http.idle_timeout"),
+                       .stall_timeout_ms = number(c, "http.stall_timeout"),
+                       .max_header_bytes = (size_t)rag_conf_int(c, "http.max_header"),
+                       .max_body_bytes = (size_t)rag_conf_int(c, "http.max_body"),
+                       .embed_path = rag_conf_path(c, "models.embed"),
+                       .decoder_path = rag_conf_path(c, "models.decoder"),
+                       .prompts_dir = rag_conf_path(c, "prompts.dir"),
+                       .prompt_style = rag_conf_string(c, "llm.prompt"),
+                       .threads = number(c, "llm.threads"),
+                       .slots = number(c, "llm.slots"),
+                       .context = number(c, "llm.context"),
+                       .deterministic = rag_conf_bool(c, "llm.deterministic"),
+                       .workers = number(c, "limits.workers"),
+                       .log_file = rag_conf_path(c, "log.file"),
+                       .tuning = tuning_of(c) };
+    rag_level_parse(rag_conf_string(c, "log.level"), &o.log_level);
+    return o;
+}
+
+static rag_code reload(void *context, ragd_options *out, rag_err *err)
+{
+    configuration *conf = context;
+    rag_conf *fresh = NULL;
+    rag_code code = load(&fresh, conf->flags, err);
+    if (code != RAG_OK)
+        return code;
+    rag_conf_free(conf->latest);
+    conf->latest = fresh;
+    *out = options_of(fresh, conf->flags);
+    return RAG_OK;
+}
+
+static int serve(configuration *conf)
+{
+    rag_err err = { 0 };
+    ragd_options opt = options_of(conf->first, conf->flags);
+    if (rag_log_open(opt.log_file, opt.log_level, &err) != RAG_OK) {
+        fprintf(stderr, "ragd: %s\n", err.message);
+        return EXIT_CONF;
+    }
+    int code = ragd_run(&opt, reload, conf);
+    rag_log_close();
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    flags f = { 0 };
+    rag_err err = { 0 };
+    configuration conf = { .flags = &f };
+    int code = read_flags(argc, argv, &f);
+    if (code >= 0)
+        return code;
+    if (load(&conf.first, &f, &err) != RAG_OK) {
+        fprintf(stderr, "ragd: %s\n", err.message);
+        return EXIT_CONF;
+    }
+    if (f.print)
+        rag_conf_print_effective(conf.first, stdout);
+    else if (f.check)
+        printf("the configuration is good: %s\n", *rag_conf_file(conf.first) ? rag_conf_file(conf.first) : "built-in values");
+    code = f.print || f.check ? 0 : serve(&conf);
+    rag_conf_free(conf.first);
+    rag_conf_free(conf.latest);
+    return code;
+}
