@@ -263,7 +263,8 @@ rag_code client_check(const client_reply *reply, rag_err *err)
     cJSON *body = json_parse(rag_buf_str(&reply->body), NULL);
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(body, "error");
     const char *message = json_string(error, "message");
-    rag_code code = code_of_status(reply->status);
+    bool is_configuration = !strcmp(json_string(error, "code"), "bad_configuration");
+    rag_code code = is_configuration ? RAG_CONFIG : code_of_status(reply->status);
     if (*message)
         rag_fail(err, code, "%s (HTTP %d, %s)", message, reply->status, json_string(error, "code"));
     else

@@ -44,7 +44,8 @@ rag_code client_stream(client *c, const char *method, const char *path, rag_str 
                        bool (*take)(void *context, rag_str bytes), void *context, client_reply *reply, rag_err *err);
 
 /* RAG_OK for 2xx; else the server's own sentence as an error: RAG_INVALID for 400 and 422, RAG_DENIED for
- * 401 and 403, RAG_NOT_FOUND for 404, RAG_TOO_LARGE for 413, RAG_FULL for 503, RAG_IO for others. */
+ * 401 and 403, RAG_NOT_FOUND for 404, RAG_TOO_LARGE for 413, RAG_FULL for 503, RAG_IO for others; RAG_CONFIG when its
+ * code is "bad_configuration". */
 rag_code client_check(const client_reply *reply, rag_err *err);
 
 typedef void client_done(void *context, size_t slot, rag_code code, const client_reply *reply, const rag_err *err);

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "ctl/json.h"
 
-enum { PAGE_DOCUMENTS = 100 };
+enum { PAGE_DOCUMENTS = 1000 };
 
 static void add_str(cJSON *object, const char *key, rag_str value)
 {

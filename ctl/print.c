@@ -192,9 +192,79 @@ void print_generation(FILE *out, const cJSON *generation)
             (long long)json_int(generation, "documents_removed", 0), (long long)json_int(generation, "chunks", 0));
 }
 
+/* ---- status ------------------------------------------------------------------------- */
+
+static const cJSON *part(const cJSON *status, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(status, key);
+}
+
+static void print_uptime(FILE *out, int64_t s)
+{
+    if (s >= 86400)
+        fprintf(out, "%lldd ", (long long)(s / 86400));
+    if (s >= 3600)
+        fprintf(out, "%lldh ", (long long)(s / 3600 % 24));
+    if (s >= 60)
+        fprintf(out, "%lldm ", (long long)(s / 60 % 60));
+    fprintf(out, "%llds", (long long)(s % 60));
+}
+
+static void print_models(FILE *out, const cJSON *models)
+{
+    const char *embedder = json_string(models, "embedder"), *decoder = json_string(models, "decoder");
+    fputs("embedder     ", out);
+    print_string(out, *embedder ? embedder : "loading", " ");
+    fputs("\ndecoder      ", out);
+    print_string(out, *decoder ? decoder : "none", " ");
+    fprintf(out, " (%s), slots %lld, context %lld tokens\n", json_string(models, "decoder_state"),
+            (long long)json_int(models, "slots", 0), (long long)json_int(models, "context", 0));
+    if (*json_string(models, "decoder_error")) {
+        fputs("             ", out);
+        print_string(out, json_string(models, "decoder_error"), " ");
+        fputc('\n', out);
+    }
+}
+
+/* The sum that must hold: anonymous memory = KV cache + the runtime's own buffers + at most 80 MB of ours. */
+static void print_memory(FILE *out, const cJSON *memory)
+{
+    double kv = json_number(memory, "kv_cache", 0) / 1e6, buffers = json_number(memory, "runtime_buffers", 0) / 1e6;
+    double total = json_number(memory, "rss_anon", 0) / 1e6, index = json_number(memory, "index", 0) / 1e6;
+    fprintf(out, "memory       KV cache %.1f MB + runtime buffers %.1f MB + rest %.1f MB = RssAnon %.1f MB\n", kv, buffers,
+            total - kv - buffers, total);
+    fprintf(out, "             (bound: KV cache + runtime buffers + 80 MB = %.1f MB; index %.1f MB, of the rest)\n",
+            kv + buffers + 80, index);
+}
+
+static void print_load(FILE *out, const cJSON *status)
+{
+    const cJSON *queue = part(status, "queue"), *requests = part(status, "requests");
+    fprintf(out, "queue        %lld of %lld asks, %lld of %lld others; %lld decoding, %lld waiting for the decoder\n",
+            (long long)json_int(queue, "asks", 0), (long long)json_int(queue, "asks_limit", 0),
+            (long long)json_int(queue, "others", 0), (long long)json_int(queue, "others_limit", 0),
+            (long long)json_int(queue, "decoding", 0), (long long)json_int(queue, "waiting_for_decoder", 0));
+    fprintf(out, "connections  %lld of %lld\n", (long long)json_int(status, "connections", 0),
+            (long long)json_int(status, "connections_limit", 0));
+    fprintf(out, "requests     %lld (%lld asks, %lld searches), %lld refused as full, %lld canceled, %lld errors\n",
+            (long long)json_int(requests, "total", 0), (long long)json_int(requests, "asks", 0),
+            (long long)json_int(requests, "searches", 0), (long long)json_int(requests, "refused_full", 0),
+            (long long)json_int(requests, "canceled", 0), (long long)json_int(requests, "errors_5xx", 0));
+}
+
 void print_status(FILE *out, const cJSON *status)
 {
-    print_members(out, status, "");
+    fprintf(out, "ragd %s  %s, process %lld, up ", json_string(status, "version"), json_string(status, "status"),
+            (long long)json_int(status, "pid", 0));
+    print_uptime(out, json_int(status, "uptime_s", 0));
+    fprintf(out, "\nserves       generation %lld: %lld documents, %lld chunks, in ",
+            (long long)json_int(status, "generation", 0), (long long)json_int(status, "documents", 0),
+            (long long)json_int(status, "chunks", 0));
+    print_string(out, json_string(status, "storage"), " ");
+    fputc('\n', out);
+    print_models(out, part(status, "models"));
+    print_load(out, status);
+    print_memory(out, part(status, "memory"));
 }
 
 void print_json(FILE *out, rag_str json, const char *end)

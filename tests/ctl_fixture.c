@@ -209,7 +209,11 @@ static bool route(fake_daemon *f, int fd, const char *path, const char *body)
     if (!strcmp(path, "/v1/verify"))
         reply(fd, 200, "", "application/json", "{\"ok\":false,\"problems\":[\"chunk 3 has no embedding\",\"two\"]}");
     else if (!strcmp(path, "/v1/reload"))
-        reply(fd, 200, "", "application/json", "{\"reloaded\":true}");
+        reply(fd, 400, "", "application/json", "{\"error\":{\"code\":\"bad_configuration\",\"message\":\"stays\"}}");
+    else if (!strcmp(path, "/v1/status"))
+        reply(fd, 200, "", "application/json",
+              "{\"status\":\"ready\",\"version\":\"9.9\",\"uptime_s\":3723.5,\"generation\":7,\"documents\":42,"
+              "\"memory\":{\"kv_cache\":1500000,\"runtime_buffers\":2000000,\"rss_anon\":9000000}}");
     else if (!strcmp(path, "/v1/documents/7/text"))
         reply(fd, 200, "", "text/plain", "one\ntwo\nthree");
     else if (!strcmp(path, "/v1/documents/7"))

@@ -319,7 +319,7 @@ static void test_ctl__chat_goes_on_after_a_failed_question_and_reports_it(void *
 
 static void test_ctl__admin_commands_ask_the_daemon_when_told_to(void **state)
 {
-    expect(RAGCTL(NULL, "reload", SOCKET(state)), 0, "reloaded\n");
+    expect_error(RAGCTL(NULL, "reload", SOCKET(state)), 78, "stays");
     expect(RAGCTL(NULL, "verify", SOCKET(state)), 1, "chunk 3 has no embedding\ntwo\n");
     expect(RAGCTL(NULL, "verify", "--json", SOCKET(state)), 1,
            "{\"ok\":false,\"problems\":[\"chunk 3 has no embedding\",\"two\"]}\n");
@@ -327,6 +327,17 @@ static void test_ctl__admin_commands_ask_the_daemon_when_told_to(void **state)
            "{\"generation\":4,\"documents\":[{\"id\":7,\"path\":\"a b.md\",\"title\":\"T\"}]}\n");
     expect_error(RAGCTL(NULL, "restore", SOCKET(state), "x"), 2, "leave --socket and --url out");
     expect_error(RAGCTL(NULL, "backup", SOCKET(state), "x"), 1, "HTTP 404");
+}
+
+static void test_ctl__status_prints_the_memory_sum(void **state)
+{
+    outcome o = RAGCTL(NULL, "status", SOCKET(state));
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "ragd 9.9  ready, process 0, up 1h 2m 3s\n"));
+    assert_non_null(strstr(o.out, "generation 7: 42 documents"));
+    assert_non_null(strstr(o.out, "KV cache 1.5 MB + runtime buffers 2.0 MB + rest 5.5 MB = RssAnon 9.0 MB\n"));
+    assert_non_null(strstr(o.out, "80 MB = 83.5 MB"));
+    outcome_free(&o);
 }
 
 static void test_ctl__get_finds_by_path_or_id_and_cuts_lines(void **state)
@@ -380,6 +391,7 @@ int main(void)
         TEST(test_ctl__chat_keeps_the_conversation_until_new),
         TEST(test_ctl__chat_goes_on_after_a_failed_question_and_reports_it),
         TEST(test_ctl__admin_commands_ask_the_daemon_when_told_to),
+        TEST(test_ctl__status_prints_the_memory_sum),
         TEST(test_ctl__get_finds_by_path_or_id_and_cuts_lines),
         TEST(test_ctl__output_that_cannot_be_written_is_a_failure),
     };
