@@ -18,7 +18,7 @@ enum { CAPACITY = 64 * 1024, TENSORS = 21 };
 
 /* Offsets of the fields that the tests break. */
 enum { AT_VERSION = 4, AT_HIDDEN = 8, AT_LAYERS = 12, AT_HEADS = 16, AT_VOCABULARY = 24, AT_BLOCK = 40, AT_PIECES = 44,
-       AT_UNK = 60, AT_SECOND_OFFSET = 76 };
+       AT_UNK = 60, AT_SECOND_OFFSET = 76, AT_BLOB = 116 };
 
 typedef struct image {
     uint8_t bytes[CAPACITY];
@@ -301,6 +301,7 @@ static void test_e5_to_gguf__refuses_fields_that_do_not_fit(void **state)
         { AT_UNK, -1, "unk is -1" },
         { AT_SECOND_OFFSET, 9, "piece 1 lies outside" },
         { AT_SECOND_OFFSET, -1, "piece 0 lies outside" },
+        { AT_BLOB, 0, "piece 0 holds a zero byte" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         image broken = f->good;
