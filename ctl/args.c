@@ -129,14 +129,17 @@ static bool is_first_word(const char *word)
     return false;
 }
 
-static bool is_later(const char *first, const char *second)
+/* Commands that are named in the manual of a later version; NULL when the words are none. */
+static const char *find_later(const char *first, const char *second)
 {
-    static const char *const names[] = { "why", "replay", "feedback", "tickets", "keys", "eval", NULL };
-    for (size_t i = 0; names[i]; i++)
-        if (!strcmp(first, names[i]))
-            return true;
-    return second && ((!strcmp(first, "docs") && !strcmp(second, "rm")) ||
-                      (!strcmp(first, "generations") && !strcmp(second, "diff")));
+    static const char *const names[] = { "docs rm", "generations diff", "why", "replay", "feedback", "tickets", "keys",
+                                         "eval", NULL };
+    for (size_t i = 0; names[i]; i++) {
+        size_t len = strcspn(names[i], " ");
+        if (is_word(names[i], len, first) && (!names[i][len] || (second && !strcmp(names[i] + len + 1, second))))
+            return names[i];
+    }
+    return NULL;
 }
 
 static rag_code take_command(args *a, int argc, char **argv, int *at, rag_err *err)
@@ -148,10 +151,9 @@ static rag_code take_command(args *a, int argc, char **argv, int *at, rag_err *e
         *at += words - 1;
         return RAG_OK;
     }
-    if (is_later(first, second))
-        return rag_fail(err, RAG_INVALID, "'%s%s%s' is not available in this version", first,
-                        strcmp(first, "docs") && strcmp(first, "generations") ? "" : " ",
-                        strcmp(first, "docs") && strcmp(first, "generations") ? "" : second);
+    const char *later = find_later(first, second);
+    if (later)
+        return rag_fail(err, RAG_INVALID, "'%s' is not available in this version", later);
     if (is_first_word(first))
         return rag_fail(err, RAG_INVALID, "'%s' needs to know what to do: see 'ragctl --help'", first);
     return rag_fail(err, RAG_INVALID, "unknown command '%s': see 'ragctl --help'", first);

@@ -36,7 +36,7 @@ const option_row args_globals[] = {
     { "max-tokens", OPTION_INT, "N", "sampling.max_tokens", "length of the answer", 0 }
 #define END { NULL, OPTION_FLAG, NULL, NULL, NULL, 0 }
 
-static const option_row ask_options_rows[] = {
+static const option_row ask_rows[] = {
     COLLECTION,
     { "top-k", OPTION_INT, "N", "top_k", "passages to answer from (default 5)", 0 },
     { "conversation", OPTION_STRING, "ID", "conversation_id", "go on with this conversation", 0 },
@@ -81,7 +81,7 @@ static const option_row get_rows[] = {
 static const option_row no_rows[] = { END };
 
 const command_row args_commands[] = {
-    { "ask", "[QUESTION…]", "answer a question, with citations", ask_options_rows, 0, -1, cmd_ask },
+    { "ask", "[QUESTION…]", "answer a question, with citations", ask_rows, 0, -1, cmd_ask },
     { "search", "[QUERY…]", "find passages", search_rows, 0, -1, cmd_search },
     { "chat", "", "ask one question after the other", chat_rows, 0, 0, cmd_chat },
     { "get", "DOCUMENT[:LINE[-LINE]]", "print a document's stored text, by path or id", get_rows, 1, 1, cmd_get },
