@@ -202,6 +202,21 @@ typedef struct rag_stored {
 /* RAG_NOT_FOUND when the (collection of source, path) is not in the last generation. Marks it as seen. */
 rag_code rag_writer_lookup(rag_writer *w, int64_t source_id, rag_str path, rag_arena *arena, rag_stored *out,
                            rag_err *err);
+/* A live document that this run neither put nor removed and that is not as this run would make it: another model, other
+ * chunker settings, or `full`.  For documents whose file cannot be read now: put them again from their stored text. */
+typedef struct rag_outdated {
+    int64_t document_id, source_id;
+    rag_str collection, source_root, path, title; /* in the arena */
+    rag_str groups;               /* the document's own: to name its source with */
+    rag_str prefix, url;          /* its source's */
+    rag_lang lang;
+    int64_t size, mtime_ns, inode, read_ns;
+    rag_sha256 sha256;
+} rag_outdated;
+
+/* The first one with an id > after; RAG_NOT_FOUND, without a sentence, when there is none.  Before it is put its source
+ * must have been named with rag_writer_source. */
+rag_code rag_writer_outdated(rag_writer *w, int64_t after, rag_arena *arena, rag_outdated *out, rag_err *err);
 /* The stored text, for --full and for new chunker settings when the file is gone. */
 rag_code rag_writer_stored_text(rag_writer *w, int64_t document_id, rag_buf *out, rag_err *err);
 /* Unchanged content under a new stat: remembers it, makes no generation. */

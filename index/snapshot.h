@@ -1,0 +1,97 @@
+/* index/snapshot.h: one generation in memory.
+ *
+ * Positions 0 … n-1 are the chunks of all kept generations that were embedded with this one's model, by
+ * ascending chunk id; vectors, lengths and bitmaps are arrays over them.  A generation, a collection and a
+ * reader's groups are bitmaps of positions: FAISS's selector and BM25 look at the same bits.
+ *
+ * Everything is immutable once built, but for the cache of filters, which has its lock. */
+#ifndef RAG_INDEX_SNAPSHOT_H
+#define RAG_INDEX_SNAPSHOT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "index/db.h"
+#include "index/index.h"
+#include "index/vectors.h"
+
+enum { COLUMN_TITLE, COLUMN_HEADING, COLUMN_BODY, N_COLUMNS };
+
+/* What tells one state of one store from every other. */
+typedef struct state {
+    int64_t generation; /* the served one; 0 = none */
+    int64_t latest;     /* its number names the folder of vectors */
+    int64_t pinned;     /* 0 = the latest is served */
+    int64_t model_id;   /* of the served generation; 0 = none */
+    int dim;
+    rag_sha256 model;
+    char store_id[33], epoch[33];
+} state;
+
+rag_code state_read(db *d, state *out, rag_err *err);
+
+typedef struct held_version {
+    int64_t id, document_id;
+    uint32_t collection; /* index into collections */
+    uint32_t access;     /* index into accesses */
+    bool is_visible;     /* in the snapshot's generation */
+} held_version;
+
+typedef struct held_collection {
+    int64_t id;
+    char *name;
+} held_collection;
+
+/* The positions that a reader may see. */
+typedef struct filter {
+    char *key;
+    uint8_t *bits;
+    size_t n_visible;
+    double mean_length; /* weighted tokens, for BM25 */
+} filter;
+
+enum { MAX_CACHED_FILTERS = 32 };
+
+struct rag_snapshot {
+    atomic_int refs;
+    state state;
+    vectors *vectors;       /* shared with other snapshots of the same rows */
+    size_t n;               /* positions */
+    uint32_t *version_of;   /* position → index into versions */
+    float *length;          /* position → weighted tokens, for BM25 */
+    held_version *versions; /* by collection and path, so that an index is an order */
+    size_t n_versions;
+    held_collection *collections;
+    size_t n_collections;
+    char **accesses; /* distinct access lists, "a,b" */
+    size_t n_accesses;
+    int64_t documents, chunks;
+    pthread_mutex_t mu; /* filters */
+    filter *filters[MAX_CACHED_FILTERS];
+    size_t n_filters;
+};
+
+/* Builds the snapshot of `state` in a read transaction of d.  Takes the vectors of `like` (may be NULL) when it holds the
+ * same rows, else the files in dir, else the embeddings in kb.db. */
+rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const state *st, rag_snapshot *like, rag_err *err);
+
+/* RAG_NOT_FOUND for an unknown collection.  *cached says who frees it: the snapshot, or filter_free. */
+rag_code filter_get(rag_snapshot *s, const rag_filter *want, const filter **out, bool *cached, rag_err *err);
+void filter_free(filter *f);
+/* Whether a document with this access list is for the filter's groups. */
+bool filter_admits(const rag_filter *want, rag_str access);
+
+static inline bool bit_is_set(const uint8_t *bits, size_t i)
+{
+    return bits[i >> 3] >> (i & 7) & 1;
+}
+static inline void bit_set(uint8_t *bits, size_t i)
+{
+    bits[i >> 3] |= (uint8_t)(1u << (i & 7));
+}
+static inline size_t bits_bytes(size_t n)
+{
+    return (n + 7) / 8;
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* index/store.h: the handle, the schema and what writers and care share. */
+#ifndef RAG_INDEX_STORE_H
+#define RAG_INDEX_STORE_H
+
+#include <pthread.h>
+
+#include "index/db.h"
+#include "index/index.h"
+#include "index/snapshot.h"
+
+/* "RAGD" */
+#define APPLICATION_ID 0x52414744
+enum { SCHEMA_VERSION = 1, DEFAULT_KEEP_GENERATIONS = 10 };
+
+/* gen_to of what is live, gen_from of what is pending; the same in the schema's text. */
+#define FOREVER INT64_MAX
+
+struct rag_index {
+    char *dir, *file;
+    bool has_model;
+    rag_sha256 model;
+    int keep_generations;
+
+    pthread_mutex_t refresh_mu; /* held while a snapshot is looked for and built */
+    db *db;                     /* refresh's own */
+    int64_t data_version;
+    int64_t refused_generation; /* told once that it has another model */
+
+    pthread_mutex_t mu; /* current */
+    rag_snapshot *current;
+};
+
+/* Creates the schema in an empty file, migrates an older one, refuses a newer or a foreign one. */
+rag_code schema_prepare(db *d, const char *file, rag_err *err);
+/* The same checks without changing anything. */
+rag_code schema_check(db *d, const char *file, rag_err *err);
+
+/* meta; a key that is absent reads as "" and 0. */
+rag_code meta_text(db *d, const char *key, char *out, size_t size, rag_err *err);
+rag_code meta_number(db *d, const char *key, int64_t *out, rag_err *err);
+rag_code meta_set_text(db *d, const char *key, const char *value, rag_err *err);
+rag_code meta_set_number(db *d, const char *key, int64_t value, rag_err *err);
+void random_hex(char out[33]);
+
+/* The chunks of kept generations that were embedded with a model, by id (malloc'd). */
+rag_code kept_positions(db *d, int64_t model_id, kept_row **out, size_t *n, rag_err *err);
+
+/* Deletes versions with chunks, texts and full-text rows: pending ones, or those that no kept generation shows;
+ * in bounded transactions.  Then documents and embeddings that nothing refers to. */
+rag_code sweep_pending(db *d, rag_err *err);
+rag_code sweep_history(db *d, rag_err *err);
+/* One pending version, in the caller's transaction. */
+rag_code delete_version(db *d, int64_t version_id, rag_err *err);
+
+#endif
