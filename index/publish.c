@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "index/writer.h"
@@ -88,34 +86,6 @@ static rag_code forget_generations(rag_writer *w, rag_err *err)
                   BIND(num(w->ix->keep_generations)), err);
 }
 
-static rag_code save_snapshot(rag_writer *w, int64_t number, rag_err *err)
-{
-    state st;
-    kept_row *positions;
-    size_t n;
-    vectors *v = NULL;
-    rag_code code = state_read(w->db, &st, err);
-    if (code == RAG_OK)
-        code = kept_positions(w->db, w->model_id, &positions, &n, err);
-    if (code != RAG_OK)
-        return code;
-    code = vectors_build(&v, w->db, w->dim, positions, n, err);
-    vectors_identity id = { st.store_id, st.epoch, number, &w->model, w->dim };
-    if (code == RAG_OK)
-        code = vectors_save(v, w->ix->dir, &id, err);
-    vectors_release(v);
-    return code;
-}
-
-/* Written before the commit, so that a daemon that sees the generation finds its vectors; if the commit then fails
- * they belong to no generation and nobody takes them.  They can be made again: no reason to fail. */
-static void try_snapshot(rag_writer *w, int64_t number)
-{
-    rag_err why = { .message = "" };
-    if (save_snapshot(w, number, &why) != RAG_OK)
-        rag_log(RAG_WARN, "vectors of generation %lld are not saved: %s", (long long)number, why.message);
-}
-
 static rag_code publish_change(rag_writer *w, const change *c, int64_t *number, rag_err *err)
 {
     rag_code code = check_one_model(w, err);
@@ -125,8 +95,10 @@ static rag_code publish_change(rag_writer *w, const change *c, int64_t *number, 
         code = meta_set_number(w->db, "model", w->model_id, err);
     if (code == RAG_OK)
         code = forget_generations(w, err);
+    /* Before the commit, so that a daemon that sees the generation finds its vectors.  If the commit fails they belong
+     * to no generation, and nobody takes them. */
     if (code == RAG_OK)
-        try_snapshot(w, *number);
+        state_save_vectors(w->db, w->ix->dir);
     return code;
 }
 
@@ -139,6 +111,8 @@ static rag_code publish_nothing(rag_writer *w, int64_t *number, rag_err *err)
         code = db_number(w->db, &live, "SELECT count(*) FROM versions WHERE " IS_LIVE, NO_VALUES, err);
     if (code == RAG_OK && live == 0 && w->full)
         code = meta_set_number(w->db, "model", w->model_id, err);
+    if (code == RAG_OK && *number && !vectors_exist(w->ix->dir, *number))
+        state_save_vectors(w->db, w->ix->dir);
     return code;
 }
 

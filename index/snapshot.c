@@ -217,7 +217,7 @@ static rag_code take_vectors(loader *l, const char *dir, const rag_snapshot *lik
         s->vectors = like->vectors;
         return RAG_OK;
     }
-    vectors_identity id = { s->state.store_id, s->state.epoch, s->state.latest, &s->state.model, s->state.dim };
+    vectors_identity id = state_identity(&s->state);
     rag_code code = vectors_load(&s->vectors, dir, &id, l->positions, l->n, &why);
     if (code != RAG_OK) {
         if (l->n > 0)

@@ -21,7 +21,7 @@ enum { COLUMN_TITLE, COLUMN_HEADING, COLUMN_BODY, N_COLUMNS };
 typedef struct state {
     int64_t generation; /* the served one; 0 = none */
     int64_t latest;     /* its number names the folder of vectors */
-    int64_t pinned;     /* 0 = the latest is served */
+    int64_t pinned;     /* as it was asked for; 0 = the latest */
     int64_t model_id;   /* of the served generation; 0 = none */
     int dim;
     rag_sha256 model;
@@ -29,6 +29,11 @@ typedef struct state {
 } state;
 
 rag_code state_read(db *d, state *out, rag_err *err);
+/* As if the latest generation were served: what the files of vectors belong to. */
+rag_code state_read_latest(db *d, state *out, rag_err *err);
+vectors_identity state_identity(const state *st);
+/* Writes the latest generation's vectors.  A failure is logged: they can be made again from kb.db. */
+void state_save_vectors(db *d, const char *dir);
 
 typedef struct held_version {
     int64_t id, document_id;

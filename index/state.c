@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "index/snapshot.h"
 #include "index/store.h"
 
@@ -26,23 +27,65 @@ static rag_code read_model(db *d, state *st, rag_err *err)
     return code;
 }
 
-rag_code state_read(db *d, state *out, rag_err *err)
+static rag_code read_numbers(db *d, state *out, rag_err *err)
 {
     *out = (state){ 0 };
-    int64_t kept = 0;
     rag_code code = meta_text(d, "store_id", out->store_id, sizeof out->store_id, err);
     if (code == RAG_OK)
         code = meta_text(d, "epoch", out->epoch, sizeof out->epoch, err);
     if (code == RAG_OK)
-        code = meta_number(d, "pinned", &out->pinned, err);
-    if (code == RAG_OK)
         code = db_number(d, &out->latest, "SELECT coalesce(max(number), 0) FROM generations", NO_VALUES, err);
+    return code;
+}
+
+rag_code state_read(db *d, state *out, rag_err *err)
+{
+    int64_t kept = 0;
+    rag_code code = read_numbers(d, out, err);
+    if (code == RAG_OK)
+        code = meta_number(d, "pinned", &out->pinned, err);
     if (code == RAG_OK && out->pinned)
         code = db_number(d, &kept, "SELECT count(*) FROM generations WHERE number = ?", BIND(num(out->pinned)), err);
     if (code != RAG_OK)
         return code;
-    if (!kept)
-        out->pinned = 0;
-    out->generation = out->pinned ? out->pinned : out->latest;
+    out->generation = kept ? out->pinned : out->latest;
     return read_model(d, out, err);
+}
+
+rag_code state_read_latest(db *d, state *out, rag_err *err)
+{
+    rag_code code = read_numbers(d, out, err);
+    out->generation = out->latest;
+    return code == RAG_OK ? read_model(d, out, err) : code;
+}
+
+vectors_identity state_identity(const state *st)
+{
+    return (vectors_identity){ st->store_id, st->epoch, st->latest, &st->model, st->dim };
+}
+
+static rag_code build_and_save(db *d, const char *dir, const state *st, rag_err *err)
+{
+    kept_row *rows;
+    size_t n;
+    vectors *v = NULL;
+    vectors_identity id = state_identity(st);
+    rag_code code = kept_positions(d, st->model_id, &rows, &n, err);
+    if (code == RAG_OK)
+        code = vectors_build(&v, d, st->dim, rows, n, err);
+    if (code == RAG_OK)
+        code = vectors_save(v, dir, &id, err);
+    vectors_release(v);
+    return code;
+}
+
+void state_save_vectors(db *d, const char *dir)
+{
+    state st;
+    rag_err why;
+    rag_code code = state_read_latest(d, &st, &why);
+    if (code == RAG_OK && st.latest)
+        code = build_and_save(d, dir, &st, &why);
+    if (code != RAG_OK)
+        rag_log(RAG_WARN, "vectors of generation %lld are not saved: %s", (long long)st.latest, why.message);
 }

@@ -40,6 +40,8 @@ rag_code vectors_load(vectors **out, const char *dir, const vectors_identity *id
 rag_code vectors_save(const vectors *v, const char *dir, const vectors_identity *id, rag_err *err);
 /* Deletes folders of other generations than `keep`, and what a killed save left. */
 void vectors_sweep(const char *dir, int64_t keep);
+/* Whether there are files of this generation, right or wrong. */
+bool vectors_exist(const char *dir, int64_t generation);
 
 void vectors_retain(vectors *v);
 void vectors_release(vectors *v); /* copes with NULL */

@@ -184,6 +184,15 @@ void vectors_sweep(const char *dir, int64_t keep)
     free(parent);
 }
 
+bool vectors_exist(const char *dir, int64_t generation)
+{
+    char *path = generation_dir(dir, generation, "");
+    struct stat st;
+    bool exist = stat(path, &st) == 0;
+    free(path);
+    return exist;
+}
+
 /* ---- load -------------------------------------------------------------------------------- */
 
 static rag_code read_small(const char *dir, const char *name, size_t max, rag_buf *out, rag_err *err)
@@ -241,10 +250,9 @@ rag_code vectors_load(vectors **out, const char *dir, const vectors_identity *id
 {
     char *from = generation_dir(dir, id->generation, "");
     FaissIndex *index = NULL;
-    struct stat st;
     rag_code code = RAG_OK;
     *out = NULL;
-    if (n == 0 || stat(from, &st) < 0)
+    if (n == 0 || !vectors_exist(dir, id->generation))
         code = rag_fail(err, RAG_NOT_FOUND, "no '%s'", from);
     if (code == RAG_OK)
         code = check_manifest(from, id, n, err);
@@ -256,7 +264,7 @@ rag_code vectors_load(vectors **out, const char *dir, const vectors_identity *id
         code = vectors_wrap(out, index, positions, n, err);
     if (code != RAG_OK) {
         faiss_Index_free(index);
-        code = stat(from, &st) == 0 && n > 0 ? RAG_CORRUPT : RAG_NOT_FOUND;
+        code = n > 0 && vectors_exist(dir, id->generation) ? RAG_CORRUPT : RAG_NOT_FOUND;
     }
     free(from);
     return code;
