@@ -210,7 +210,7 @@ size_t rag_embed_offsets(const rag_embedder *e, rag_str text, uint32_t *ends, si
 
 static rag_code prepare(rag_embedder *e, rag_str text, bool truncate, size_t *n, rag_err *err)
 {
-    size_t window = (size_t)e->max_tokens, count = tokenizer_run(&e->tokenizer, text, e->tokens, window);
+    size_t window = (size_t)e->max_tokens, count = tokenizer_fill(&e->tokenizer, text, e->tokens, window);
     *n = count < window ? count : window;
     if (count > window && !truncate)
         return rag_fail(err, RAG_TOO_LARGE, "text of %zu tokens is longer than the embedder's window of %d", count,

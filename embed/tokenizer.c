@@ -31,7 +31,7 @@ static size_t run_unigram(const unigram *u, rag_str text, llama_token *out, size
     return n;
 }
 
-size_t tokenizer_run(const tokenizer *t, rag_str text, llama_token *out, size_t max)
+size_t tokenizer_fill(const tokenizer *t, rag_str text, llama_token *out, size_t max)
 {
     if (t->unigram)
         return run_unigram(t->unigram, text, out, max);

@@ -14,7 +14,7 @@ typedef struct tokenizer {
 
 /* Tokens of text with the special ones around it; the first max into out.  Returns their number, which may exceed
  * max; then the last of out is the closing special token, if the model has one. */
-size_t tokenizer_run(const tokenizer *t, rag_str text, llama_token *out, size_t max);
+size_t tokenizer_fill(const tokenizer *t, rag_str text, llama_token *out, size_t max);
 /* The number without special tokens. */
 size_t tokenizer_count(const tokenizer *t, rag_str text);
 /* As rag_embed_offsets. */
