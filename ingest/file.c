@@ -165,7 +165,6 @@ rag_code file_put(run *r, const origin *from, const rag_parsed *doc, rag_err *er
 {
     rag_chunk *chunks = NULL;
     size_t n = 0;
-    int64_t id = 0;
     rag_code code = need_embedder(r, err);
     if (code == RAG_OK)
         code = rag_chunk_document(doc, r->embedder, &r->opt->chunker, r->doc_arena, &chunks, &n, err);
@@ -179,10 +178,7 @@ rag_code file_put(run *r, const origin *from, const rag_parsed *doc, rag_err *er
         .size = from->size, .mtime_ns = from->mtime_ns, .inode = from->inode, .read_ns = from->read_ns,
         .sha256 = from->sha256, .chunks = in, .n_chunks = n,
     };
-    code = rag_writer_put(r->writer, &put, &id, err);
-    if (code == RAG_OK)
-        id_set_add(&r->put, id);
-    return code;
+    return rag_writer_put(r->writer, &put, NULL, err);
 }
 
 /* ---- one file ---------------------------------------------------------------------- */
@@ -204,9 +200,7 @@ static rag_code look_up(run *r, const target *t, const walk_file *file, known *k
     if (code != RAG_OK)
         return code;
     k->is_there = true;
-    k->may_stay = k->stored.is_current && !r->opt->full && k->stored.source_id == t->source_id &&
-                  rag_str_eq(k->stored.groups, t->source.groups);
-    id_set_add(&r->seen, k->stored.document_id);
+    k->may_stay = k->stored.is_current && !r->opt->full;
     return RAG_OK;
 }
 
@@ -225,13 +219,18 @@ static rag_code give_up(run *r, const walk_file *file, const known *k, const cha
     return k->is_there && r->writer ? rag_writer_keep(r->writer, k->stored.document_id, err) : RAG_OK;
 }
 
+/* A file that was ingested by itself gives way to a folder. */
+static bool is_conflict(const target *t, const known *k)
+{
+    return k->is_there && k->stored.source_id != t->source_id && k->stored.source_root.len > 0 && !t->source.adopt;
+}
+
 static rag_code refuse_conflict(run *r, const target *t, const walk_file *file, const known *k, rag_err *err)
 {
     rag_err e;
-    rag_str theirs = k->stored.source_root, ours = t->source.root;
+    rag_str ours = t->source.root.len ? t->source.root : RAG_STR("a single file");
     rag_fail(&e, RAG_INVALID, "the path is held by '%.*s' and cannot come from '%.*s' too; --adopt takes it over",
-             RAG_STR_ARG(theirs.len ? theirs : RAG_STR("a file by itself")),
-             RAG_STR_ARG(ours.len ? ours : RAG_STR("a file by itself")));
+             RAG_STR_ARG(k->stored.source_root), RAG_STR_ARG(ours));
     return give_up(r, file, k, "conflict", e.message, err);
 }
 
@@ -291,7 +290,7 @@ rag_code file_ingest(run *r, const target *t, const walk_file *listed, rag_err *
     walk_file file = *listed;
     run_report(r, "index", file.path.ptr);
     rag_code code = look_up(r, t, &file, &k, err);
-    if (code == RAG_OK && k.is_there && k.stored.source_id != t->source_id && !t->source.adopt)
+    if (code == RAG_OK && is_conflict(t, &k))
         code = refuse_conflict(r, t, &file, &k, err);
     else if (code == RAG_OK && is_untouched(&k, &file))
         r->out->documents_unchanged++;

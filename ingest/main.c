@@ -93,14 +93,12 @@ static rag_code open_store(program *p, rag_err *err)
     return code == RAG_OK ? identify_model(p, err) : code;
 }
 
-static rag_code set_up(program *p, rag_err *err)
+static rag_code configure(program *p, rag_err *err)
 {
     const cli *c = &p->cli;
     rag_conf_options opt = { .file = c->file, .sets = c->sets.items, .n_sets = c->sets.n };
     rag_code code = rag_conf_load(&p->conf, &opt, err);
-    if (code == RAG_OK)
-        code = choose_paths(p, err);
-    return code == RAG_OK ? open_store(p, err) : code;
+    return code == RAG_OK ? choose_paths(p, err) : code;
 }
 
 static void tear_down(program *p)
@@ -118,7 +116,6 @@ static int exit_code_of(rag_code code)
 {
     switch (code) {
     case RAG_OK: return EXIT_DONE;
-    case RAG_INVALID: return EXIT_USAGE;
     case RAG_BUSY: return EXIT_BUSY;
     case RAG_CONFIG: return EXIT_CONFIG;
     case RAG_DENIED: return EXIT_DENIED;
@@ -136,11 +133,15 @@ static int exit_code_of_summary(const program *p, const rag_ingest_summary *s)
 static int complain(const program *p, rag_code code, const rag_err *err, const rag_ingest_summary *s)
 {
     fprintf(stderr, "ragd-ingest: %s\n", err->message);
-    if (code == RAG_INVALID)
-        fputs("try ragd-ingest --help\n", stderr);
     if (p->cli.json)
         report_json(stdout, s, err);
     return exit_code_of(code);
+}
+
+static int complain_of_usage(const rag_err *err)
+{
+    fprintf(stderr, "ragd-ingest: %s\ntry ragd-ingest --help\n", err->message);
+    return EXIT_USAGE;
 }
 
 static rag_code run_once(program *p, rag_arena *arena, rag_ingest_summary *s, rag_err *err)
@@ -217,16 +218,21 @@ static int start(program *p, int argc, char **argv)
     rag_err err = { 0 };
     rag_ingest_summary nothing = { 0 };
     rag_code code = cli_parse(&p->cli, argc, argv, &err);
-    if (code == RAG_OK && p->cli.help) {
+    if (code != RAG_OK)
+        return complain_of_usage(&err);
+    if (p->cli.help) {
         cli_print_help(stdout);
         return EXIT_DONE;
     }
-    if (code == RAG_OK && p->cli.version) {
+    if (p->cli.version) {
         printf("ragd-ingest %s (%s; %s)\n", RAGD_VERSION, rag_index_versions(), rag_llama_version());
         return EXIT_DONE;
     }
+    code = configure(p, &err);
+    if (code == RAG_INVALID)
+        return complain_of_usage(&err);
     if (code == RAG_OK)
-        code = set_up(p, &err);
+        code = open_store(p, &err);
     if (code != RAG_OK)
         return complain(p, code, &err, &nothing);
     progress_init(&p->progress, p->cli.progress);

@@ -12,37 +12,6 @@
 
 /* ---- words ------------------------------------------------------------------------- */
 
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* "b, a,a" → "a,b" */
-static rag_str normalise_groups(rag_arena *arena, const char *groups)
-{
-    char *list = rag_arena_strdup(arena, groups ? groups : ""), *rest = NULL;
-    char **names = rag_arena_array(arena, strlen(list) + 1, sizeof *names);
-    size_t n = 0;
-    rag_buf b;
-    for (char *word = strtok_r(list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-        rag_str trimmed = rag_str_trim(rag_str_of(word));
-        if (trimmed.len > 0)
-            names[n++] = rag_arena_cstr(arena, trimmed);
-    }
-    if (n > 1)
-        qsort(names, n, sizeof *names, by_bytes);
-    rag_buf_init(&b, RAG_MAX_LINE);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
-            continue;
-        rag_buf_puts(&b, b.len > 0 ? "," : "");
-        rag_buf_puts(&b, names[i]);
-    }
-    rag_str out = rag_arena_str(arena, rag_buf_str(&b));
-    rag_buf_free(&b);
-    return out;
-}
-
 static rag_str without_slashes(const char *prefix)
 {
     rag_str s = rag_str_of(prefix);
@@ -74,7 +43,7 @@ static rag_source source_of(run *r, const rag_ingest_path *path, const char *roo
 {
     return (rag_source){
         .collection = rag_str_of(path->collection && *path->collection ? path->collection : "default"),
-        .groups = normalise_groups(r->arena, path->groups),
+        .groups = rag_str_of(path->groups),
         .root = rag_str_of(root),
         .prefix = without_slashes(path->prefix),
         .url = rag_str_of(path->url),
@@ -131,13 +100,13 @@ static rag_code place_file(run *r, target *t, rag_str real, rag_str given_name, 
         code = rag_writer_source_of(r->writer, t->source.collection, real, r->arena, &id, &outer, err);
     if (code == RAG_NOT_FOUND)
         return register_source(r, t, err);
-    if (code == RAG_OK) {
-        size_t skip = outer.root.len + (rag_str_ends(outer.root, RAG_STR("/")) ? 0 : 1);
-        t->source = outer;
-        t->source_id = id;
-        *path = join(r->arena, outer.prefix, rag_str_sub(real, skip, real.len));
-    }
-    return code;
+    if (code != RAG_OK)
+        return code;
+    size_t skip = outer.root.len + (rag_str_ends(outer.root, RAG_STR("/")) ? 0 : 1);
+    *path = join(r->arena, outer.prefix, rag_str_sub(real, skip, real.len));
+    outer.adopt = r->opt->adopt;
+    t->source = outer;
+    return register_source(r, t, err);
 }
 
 static bool is_planned(const run *r, const target *t)

@@ -13,24 +13,6 @@ static const int64_t default_max_bytes = 64 * 1024 * 1024;
 
 /* ---- small things ------------------------------------------------------------------ */
 
-void id_set_add(id_set *s, int64_t id)
-{
-    size_t at = (size_t)id / 8;
-    if (at >= s->bytes) {
-        size_t bytes = at + 1 > 2 * s->bytes ? at + 1 : 2 * s->bytes;
-        s->bits = rag_realloc(s->bits, bytes);
-        memset(s->bits + s->bytes, 0, bytes - s->bytes);
-        s->bytes = bytes;
-    }
-    s->bits[at] |= (uint8_t)(1U << (id % 8));
-}
-
-bool id_set_has(const id_set *s, int64_t id)
-{
-    size_t at = (size_t)id / 8;
-    return at < s->bytes && (s->bits[at] >> (id % 8) & 1);
-}
-
 static const char *shown_path(run *r, rag_str path)
 {
     rag_buf b;
@@ -193,8 +175,6 @@ rag_code rag_ingest_run(rag_index *index, rag_embedder *embedder, const rag_inge
     out->failures = failures;
     out->seconds = (rag_clock_ms() - r.started_ms) / 1000;
     free(r.failures);
-    free(r.seen.bits);
-    free(r.put.bits);
     free(r.vector);
     rag_buf_free(&r.bytes);
     rag_arena_free(r.doc_arena);

@@ -5,15 +5,6 @@
 
 #include "ingest/walk.h"
 
-/* A set of document ids; they are small and never reused. */
-typedef struct id_set {
-    uint8_t *bits;
-    size_t bytes;
-} id_set;
-
-void id_set_add(id_set *s, int64_t id);
-bool id_set_has(const id_set *s, int64_t id);
-
 /* One path argument that is there: a folder, or a file. */
 typedef struct target {
     bool is_folder;
@@ -36,7 +27,6 @@ typedef struct run {
     size_t failures_cap;
     rag_ingest_progress progress;
     double started_ms;
-    id_set seen, put;
     target *targets;
     size_t n_targets;
     const target *current; /* being walked */
@@ -65,7 +55,7 @@ rag_code file_ingest(run *r, const target *t, const walk_file *file, rag_err *er
 /* Chunks, embeds what is new, and puts. RAG_INVALID when another root holds the path. */
 rag_code file_put(run *r, const origin *from, const rag_parsed *doc, rag_err *err);
 
-/* Puts every document of the last generation that this run has neither put nor removed once more, from its stored text. */
+/* Puts the documents that a full run has not read, and not removed, from their stored texts. */
 rag_code stored_put_all(run *r, rag_err *err);
 
 #endif
