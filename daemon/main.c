@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "daemon/ragd.h"
 #include "index/index.h"
+#include "llm/llama_runtime.h"
 
 #ifndef RAGD_VERSION
 #define RAGD_VERSION "0"
@@ -43,8 +44,8 @@ typedef struct configuration {
 
 static void print_version(void)
 {
-    printf("ragd %s\nlibevent %s\ncJSON %s\n%s\n", RAGD_VERSION, event_get_version(), cJSON_Version(),
-           rag_index_versions());
+    printf("ragd %s\nlibevent %s\ncJSON %s\n%s\n%s\n", RAGD_VERSION, event_get_version(), cJSON_Version(),
+           rag_index_versions(), rag_llama_version());
 }
 
 static int usage(const char *sentence)
@@ -178,6 +179,7 @@ int main(int argc, char **argv)
     flags f = { 0 };
     rag_err err = { 0 };
     configuration conf = { .flags = &f };
+    rag_llama_prepare(argv);
     int code = read_flags(argc, argv, &f);
     if (code >= 0)
         return code;

@@ -5,7 +5,7 @@
  * plural stem, one a character for Chinese, Japanese and Korean.  Words of three letters or less weigh little.
  *
  * A path that contains "missing" fails as a missing file does.  RAGD_FAKE_EMBED_DELAY_MS makes each
- * rag_embed_text take that long. */
+ * rag_embed_text take that long, RAGD_FAKE_EMBED_OPEN_MS rag_embed_open. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -25,11 +25,19 @@ struct rag_embedder {
     atomic_bool cancel;
 };
 
+static void open_slowly(void)
+{
+    const char *text = getenv("RAGD_FAKE_EMBED_OPEN_MS");
+    long ms = text ? strtol(text, NULL, 10) : 0;
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+}
+
 rag_code rag_embed_open(rag_embedder **out, const rag_embed_options *opt, rag_err *err)
 {
     *out = NULL;
     if (opt->model_path && strstr(opt->model_path, "missing"))
         return rag_fail(err, RAG_CONFIG, "cannot open '%s': no such file", opt->model_path);
+    open_slowly();
     rag_embedder *e = rag_calloc(1, sizeof *e);
     const char *delay = getenv("RAGD_FAKE_EMBED_DELAY_MS");
     e->id = rag_sha256_of(RAG_STR("fake embedder"));

@@ -4,7 +4,8 @@
  * word or one Chinese character a step.  Without a passage it is "I do not know."
  *
  * A path that contains "missing" fails as a missing file does; one that contains "chat" has a chat
- * template (ChatML).  RAGD_FAKE_LLM_DELAY_MS makes each step of a running sequence take that long. */
+ * template (ChatML).  RAGD_FAKE_LLM_DELAY_MS makes each step of a running sequence take that long,
+ * RAGD_FAKE_LLM_OPEN_MS rag_llm_open. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +39,20 @@ struct rag_llm {
     rag_llm_seq seqs[MAX_SLOTS];
 };
 
+static void open_slowly(void)
+{
+    const char *text = getenv("RAGD_FAKE_LLM_OPEN_MS");
+    long ms = text ? strtol(text, NULL, 10) : 0;
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+}
+
 rag_code rag_llm_open(rag_llm **out, const rag_llm_options *opt, rag_err *err)
 {
     *out = NULL;
     const char *path = opt->model_path ? opt->model_path : "";
     if (strstr(path, "missing"))
         return rag_fail(err, RAG_CONFIG, "cannot open '%s': no such file", path);
+    open_slowly();
     rag_llm *m = rag_calloc(1, sizeof *m);
     const char *delay = getenv("RAGD_FAKE_LLM_DELAY_MS");
     m->id = rag_sha256_of(RAG_STR("fake decoder"));
