@@ -179,7 +179,10 @@ static void print_members(FILE *out, const cJSON *object, const char *prefix)
 
 void print_document_full(FILE *out, const cJSON *document)
 {
-    print_members(out, document, "");
+    cJSON *copy = cJSON_Duplicate(document, true);
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "document"); /* the path once more */
+    print_members(out, copy, "");
+    cJSON_Delete(copy);
 }
 
 void print_generation(FILE *out, const cJSON *generation)
