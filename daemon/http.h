@@ -35,7 +35,7 @@ typedef struct http_options {
                                  408, or close when nothing came */
     int body_timeout_ms;      /* 30 s, absolute, for the body: 408 */
     int idle_timeout_ms;      /* 60 s, between requests of a kept-alive connection */
-    int stall_timeout_ms;     /* 10 s: when less than 1 KiB of pending output moves in it, the client is dropped */
+    int stall_timeout_ms;     /* 10 s: output that does not move for so long: the client is dropped */
     void (*on_request)(void *context, http_request *q);
     void *context;
 } http_options;

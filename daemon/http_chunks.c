@@ -2,7 +2,7 @@
 
 #include "daemon/http_head.h"
 
-enum { MAX_CHUNK_LINE = 256, MAX_TRAILER = 8192, MAX_SIZE_DIGITS = 15 };
+enum { MAX_CHUNK_LINE = 256, MAX_TRAILER = 8192, MAX_SIZE_DIGITS = 16 };
 
 static http_progress bad(http_fault *fault, const char *message)
 {
@@ -33,14 +33,14 @@ static http_progress take_line(rag_str bytes, size_t from, size_t max, rag_str *
 static bool read_size(rag_str line, uint64_t *out)
 {
     size_t i = 0;
-    for (*out = 0; i < line.len && i <= MAX_SIZE_DIGITS; i++) {
+    for (*out = 0; i < line.len && i < MAX_SIZE_DIGITS; i++) {
         char c = line.ptr[i], low = (char)(c | 0x20);
         int digit = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
         if (digit < 0)
             break;
         *out = *out * 16 + (uint64_t)digit;
     }
-    return i && i <= MAX_SIZE_DIGITS && (i == line.len || line.ptr[i] == ';') && http_text_valid(line);
+    return i && (i == line.len || line.ptr[i] == ';') && http_text_valid(line);
 }
 
 static http_progress start_chunk(http_chunks *d, rag_str bytes, size_t *used, const rag_buf *body, http_fault *fault)

@@ -12,7 +12,6 @@
 
 enum {
     OUTPUT_HIGH = 64 * 1024,  /* the next pipelined request waits above it */
-    STALL_MIN_BYTES = 1024,   /* less in a stall timeout counts as standing still */
     LINGER_MS = 2000,         /* for the client to read the reply and close */
     READS_PER_TURN = 16,      /* then the other connections have their turn */
 };
@@ -54,33 +53,23 @@ void conn_destroy(http_conn *c)
 
 static void flush(http_conn *c)
 {
-    while (evbuffer_get_length(c->out) > 0) {
+    while (!c->is_gone && evbuffer_get_length(c->out) > 0) {
         int n = evbuffer_write(c->out, c->fd);
-        if (n <= 0) {
-            c->is_gone = n == 0 || (errno != EAGAIN && errno != EINTR);
+        if (n > 0)
+            event_del(c->stall);
+        else if (n < 0 && errno == EAGAIN)
             break;
-        }
-        c->moved += (size_t)n;
+        else
+            c->is_gone = true;
     }
-    bool pending = evbuffer_get_length(c->out) > 0;
-    if (!pending)
-        event_del(c->stall);
-    else if (!event_pending(c->stall, EV_TIMEOUT, NULL)) {
-        c->moved = 0;
+    if (evbuffer_get_length(c->out) > 0 && !event_pending(c->stall, EV_TIMEOUT, NULL))
         set_timer(c->stall, c->server->options.stall_timeout_ms);
-    }
 }
 
 static void on_stall(int fd, short what, void *arg)
 {
-    http_conn *c = arg;
     (void)fd, (void)what;
-    if (c->moved < STALL_MIN_BYTES) {
-        conn_destroy(c);
-        return;
-    }
-    c->moved = 0;
-    set_timer(c->stall, c->server->options.stall_timeout_ms);
+    conn_destroy(arg);
 }
 
 /* Replies. */
@@ -318,6 +307,12 @@ static void on_deadline(int fd, short what, void *arg)
     }
 }
 
+/* Everything is answered and taken; the first request's deadline runs since accept. */
+static bool is_idle(const http_conn *c)
+{
+    return c->state == CONN_HEAD && !c->is_started && !c->is_first && evbuffer_get_length(c->out) == 0;
+}
+
 /* One round: read once, work, write, and say what to wait for. */
 static void conn_turn(http_conn *c, bool edge)
 {
@@ -327,10 +322,10 @@ static void conn_turn(http_conn *c, bool edge)
         c->is_gone = c->is_gone || c->at_eof;
     }
     bool was_busy = c->state == CONN_BUSY;
-    if (!c->is_gone)
+    do {
         process(c);
-    if (!c->is_gone)
         flush(c);
+    } while (c->is_blocked && evbuffer_get_length(c->out) <= OUTPUT_HIGH && !c->is_gone);
     if (c->state == CONN_BUSY && (edge || !was_busy))
         c->is_gone = c->is_gone || has_left(c);
     if (c->state == CONN_CLOSING && evbuffer_get_length(c->out) == 0)
@@ -339,13 +334,9 @@ static void conn_turn(http_conn *c, bool edge)
         conn_destroy(c);
         return;
     }
-    bool unblocked = c->is_blocked && evbuffer_get_length(c->out) <= OUTPUT_HIGH;
-    if (unblocked)
-        c->is_blocked = false;
-    if (unblocked || (c->readable && wants_input(c)))
+    if (c->readable && wants_input(c))
         conn_wake(c);
-    if (c->state == CONN_HEAD && !c->is_started && !c->is_first && !event_pending(c->deadline, EV_TIMEOUT, NULL) &&
-        evbuffer_get_length(c->out) == 0)
+    if (is_idle(c) && !event_pending(c->deadline, EV_TIMEOUT, NULL))
         set_timer(c->deadline, c->server->options.idle_timeout_ms);
 }
 

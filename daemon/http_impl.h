@@ -36,7 +36,6 @@ struct http_conn {
     bool is_surplus;      /* above max_connections: gets its 503 */
     struct event *io, *deadline, *stall;
     struct evbuffer *in, *out;
-    size_t moved;         /* bytes that left since the stall timer was set */
     conn_state state;
     bool readable;        /* the kernel may have input */
     bool is_blocked;      /* the next request waits until output drains */

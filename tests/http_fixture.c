@@ -106,11 +106,11 @@ static void count(http_request *q)
     http_stream_end(q);
 }
 
-static void reply_big(http_request *q)
+static void reply_bytes(http_request *q, size_t n)
 {
-    char *body = malloc(BIG);
-    memset(body, 'b', BIG);
-    http_reply(q, 200, "text/plain", (rag_str){ body, BIG }, NULL);
+    char *body = malloc(n);
+    memset(body, 'b', n);
+    http_reply(q, 200, "text/plain", (rag_str){ body, n }, NULL);
     free(body);
 }
 
@@ -138,7 +138,9 @@ static void on_request(void *context, http_request *q)
     else if (rag_str_eq(path, RAG_STR("/count")))
         count(q);
     else if (rag_str_eq(path, RAG_STR("/big")))
-        reply_big(q);
+        reply_bytes(q, BIG);
+    else if (rag_str_eq(path, RAG_STR("/wide")))
+        reply_bytes(q, WIDE);
     else if (rag_str_eq(path, RAG_STR("/error")))
         http_reply_error(q, 503, "queue_full", "a \"b\" \\ \n\x01 \xe4\xbd\xa0 \xff", "x\ty", 7);
     else if (rag_str_eq(path, RAG_STR("/headers")))

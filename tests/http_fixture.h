@@ -7,6 +7,7 @@
  *   /stream   streams 'x' until the client leaves, pausing above HTTP_STREAM_HIGH
  *   /count    streams "1 " … "100 "
  *   /big      a reply of BIG bytes
+ *   /wide     a reply of WIDE bytes
  *   /error    an error with awkward text
  *   /headers  a reply with headers of its own, one of them not sendable
  *   /empty    204
@@ -27,7 +28,7 @@
 #include "base/str.h"
 #include "daemon/http.h"
 
-enum { BIG = 4 * 1024 * 1024, MAX_HELD = 8 };
+enum { BIG = 4 * 1024 * 1024, WIDE = 100 * 1000, MAX_HELD = 8 };
 
 typedef struct holder {
     struct fixture *f;

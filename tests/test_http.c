@@ -335,6 +335,24 @@ static void test_http__big_replies_arrive_whole(void **state)
     close(fd);
 }
 
+static void test_http__wide_replies_do_not_stop_a_pipeline(void **state)
+{
+    (void)state;
+    reply r;
+    int fd = dial_unix(f);
+    for (int i = 0; i < 10; i++)
+        send_text(fd, "GET /wide HTTP/1.1\r\n" HOST "\r\nGET /wide HTTP/1.1\r\n" HOST "\r\nGET /echo HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < 10; i++) {
+        for (int k = 0; k < 2; k++) {
+            read_reply(fd, &r, false);
+            assert_int_equal(r.body.len, WIDE);
+            reply_free(&r);
+        }
+        expect(fd, "", 200, "GET /echo||");
+    }
+    close(fd);
+}
+
 static void check_count(const char *request, bool chunked)
 {
     reply r;
@@ -589,6 +607,7 @@ int main(void)
         WITH_SERVER(test_http__errors_are_escaped_json),
         WITH_SERVER(test_http__error_types_follow_the_status),
         WITH_SERVER(test_http__big_replies_arrive_whole),
+        WITH_SERVER(test_http__wide_replies_do_not_stop_a_pipeline),
         WITH_SERVER(test_http__streams_are_chunked_or_end_with_the_connection),
         WITH_SERVER(test_http__a_request_ended_without_reply_is_a_500),
         WITH_SERVER(test_http__in_flight_counts_unanswered_requests),

@@ -333,6 +333,16 @@ static int start_hurried(void **state)
     return 0;
 }
 
+/* Only the body's deadline is short. */
+static int start_hurried_body(void **state)
+{
+    http_options o = fixture_options();
+    (void)state;
+    o.body_timeout_ms = 300;
+    f = fixture_start(o);
+    return 0;
+}
+
 /* Sends a byte every 20 ms until the server closes. */
 static void crawl(int fd, const char *text, char filler)
 {
@@ -479,10 +489,19 @@ static void test_http_rude__a_large_body_is_a_413(void **state)
     assert_int_equal(atomic_load(&f->seen), 0);
 }
 
+/* Closing with unread input would send RST, and with it the client may lose the reply. */
 static void test_http_rude__the_refusal_arrives_although_the_body_goes_on(void **state)
 {
+    char c;
+    static char junk[1000000];
     (void)state;
-    check_refusal("POST / HTTP/1.1\r\n" HOST "Content-Length: 5000000\r\n\r\n", 5000000, 413, "body_too_large");
+    int fd = dial(f);
+    memset(junk, 'a', sizeof junk);
+    send_text(fd, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
+    send_bytes(fd, junk, sizeof junk);
+    expect(fd, "", 413, NULL);
+    assert_int_equal(recv(fd, &c, 1, 0), 0);
+    close(fd);
 }
 
 /* Crowds. */
@@ -539,7 +558,7 @@ static void test_http_rude__a_crowd_does_not_hold_descriptors(void **state)
         assert_true(closed_by_server(crowd[i]));
         close(crowd[i]);
     }
-    assert_true(refused >= 64);
+    assert_in_range(refused, 64, CROWD - 1); /* the others are closed without a word */
     expect(a, ECHO, 200, NULL);
     close(a);
     close(b);
@@ -622,8 +641,8 @@ int main(void)
         WITH(start_stalling, test_http_rude__a_steady_reader_is_kept),
         WITH(start_hurried, test_http_rude__slow_headers_end_at_an_absolute_deadline),
         WITH(start_hurried, test_http_rude__slow_headers_of_a_later_request_end_too),
-        WITH(start_hurried, test_http_rude__a_slow_body_ends_at_an_absolute_deadline),
-        WITH(start_hurried, test_http_rude__slow_chunks_end_at_an_absolute_deadline),
+        WITH(start_hurried_body, test_http_rude__a_slow_body_ends_at_an_absolute_deadline),
+        WITH(start_hurried_body, test_http_rude__slow_chunks_end_at_an_absolute_deadline),
         WITH(start_hurried, test_http_rude__empty_lines_do_not_extend_the_deadline),
         WITH(start_hurried, test_http_rude__silent_and_idle_connections_are_closed),
         WITH(start_hurried, test_http_rude__a_waiting_request_is_not_timed),

@@ -190,6 +190,7 @@ static const row chunks[] = {
     BAD("extension without a size", CHUNKED ";a\r\n"),
     BAD("space before the size", CHUNKED " 5\r\nhello\r\n0\r\n" END),
     BAD("space behind the size", CHUNKED "5 \r\nhello\r\n0\r\n" END),
+    ROW("size of 16 digits", CHUNKED "ffffffffffffffff\r\n", 413, "body_too_large"),
     BAD("size that overflows", CHUNKED "10000000000000005\r\nhello\r\n0\r\n" END),
     BAD("LF behind the size", CHUNKED "5\nhello\r\n0\r\n" END),
     BAD("CR and a letter behind the size", CHUNKED "5\rXhello\r\n0\r\n" END),
