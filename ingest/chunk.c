@@ -16,6 +16,7 @@ typedef struct chunker {
     rag_arena *arena;
     measure measure, second; /* `second` halves a chunk while the marks of the piece at work are still needed */
     size_t target, max, limit;          /* limit: max less what the sums may be wrong by */
+    size_t small;                       /* what is less does not stand well by itself */
     int levels[MAX_DEPTH];              /* of the headings we are under */
     rag_str path[MAX_DEPTH];
     size_t depth;
@@ -179,12 +180,24 @@ static bool has_words(rag_str s)
     return false;
 }
 
-static void place(chunker *c, size_t start, size_t end, rag_block_kind kind)
+/* How far the open chunk may grow for a block: beyond the target for a section's last line and for a rule. */
+static size_t room_for(const chunker *c, rag_str block, size_t tokens, bool is_last)
 {
+    bool stretches = (is_last && tokens < c->small) || !has_words(block);
+    return stretches ? c->limit : c->target;
+}
+
+static void place(chunker *c, size_t start, size_t end, rag_block_kind kind, bool is_last)
+{
+    /* A sentence that introduces a list or a table is measured, and if need be cut, together with it. */
+    if (c->is_open && c->tokens < c->small && end - c->start <= 2 * MAX_PIECE) {
+        start = c->start;
+        c->is_open = false;
+    }
     measure_piece(&c->measure, c->doc->text, start, end, kind);
     size_t tokens = measure_tokens(&c->measure);
-    size_t room = has_words(rag_str_sub(c->doc->text, start, end)) ? c->target : c->limit;
-    if (c->is_open && c->tokens + tokens <= room) {
+    rag_str block = rag_str_sub(c->doc->text, start, end);
+    if (c->is_open && c->tokens + tokens <= room_for(c, block, tokens, is_last)) {
         c->end = end;
         c->tokens += tokens;
     } else if (tokens <= c->limit) {
@@ -208,11 +221,13 @@ static size_t piece_end(rag_str text, size_t start, size_t end)
     return last;
 }
 
-static void place_block(chunker *c, const rag_block *b)
+static void place_block(chunker *c, size_t i)
 {
+    const rag_block *b = &c->doc->blocks[i];
+    bool is_last = i + 1 == c->doc->n_blocks || b[1].kind == RAG_BLOCK_HEADING;
     for (size_t start = b->start, end; start < b->end; start = end) {
         end = piece_end(c->doc->text, start, b->end);
-        place(c, start, end, b->kind);
+        place(c, start, end, b->kind, is_last);
     }
 }
 
@@ -226,6 +241,7 @@ rag_code rag_chunk_document(const rag_parsed *doc, const rag_embedder *embedder,
         return rag_fail(err, RAG_CONFIG, "chunks of %zu tokens are over the maximum of %zu", c.target, c.max);
     c.limit = c.max - c.max / 40;
     c.target = c.target < c.limit ? c.target : c.limit;
+    c.small = c.target / 5;
     measure_init(&c.measure, embedder);
     measure_init(&c.second, embedder);
     for (size_t i = 0; i < doc->n_blocks; i++) {
@@ -235,7 +251,7 @@ rag_code rag_chunk_document(const rag_parsed *doc, const rag_embedder *embedder,
             enter_section(&c, b);
         }
         if (b->kind != RAG_BLOCK_HEADING || is_lonely(doc, i))
-            place_block(&c, b);
+            place_block(&c, i);
     }
     flush(&c);
     measure_free(&c.measure);

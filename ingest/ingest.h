@@ -53,7 +53,7 @@ rag_format rag_format_of(rag_str path);
 
 /* Parses the bytes of a file; everything lands in the arena (for text and Markdown `text` is `bytes` itself).
  * RAG_UNSUPPORTED for bytes that are not text, RAG_INVALID, naming the offset, for text that is not UTF-8.
- * Property: the blocks ascend, do not overlap, and hold every byte that is not white space.
+ * Property: the blocks ascend, do not overlap, and hold every byte that is not white space or a comment's.
  *
  * The stored text of HTML is Markdown-like, so that it can be parsed again without the file: "## heading",
  * "- item", "a | b" rows, code indented by four spaces, a blank line between blocks. */
@@ -84,7 +84,7 @@ typedef struct rag_chunk {
 /* Chunks on structure and sentence boundaries; never across a heading, never inside a character.  Small blocks of a
  * section are packed up to target_tokens; a block above max_tokens is cut into even pieces.  A heading without
  * anything under it is a chunk itself.  Property: the chunks ascend, do not overlap, and hold every byte that is not
- * white space or a heading's. */
+ * white space, a heading's or a comment's. */
 rag_code rag_chunk_document(const rag_parsed *doc, const rag_embedder *embedder, const rag_chunker_options *opt,
                             rag_arena *arena, rag_chunk **out, size_t *n, rag_err *err);
 

@@ -150,20 +150,29 @@ static cmark_node *next_leaf(cmark_node *node)
     return first_leaf(cmark_node_next(node));
 }
 
+/* Remarks to the writer, or to a linter: no reader sees them. */
+static bool is_comment(const markdown *m, cmark_node *node, size_t start, size_t end)
+{
+    rag_str s = rag_str_trim(rag_str_sub(m->p->doc->text, start, end));
+    return cmark_node_get_type(node) == CMARK_NODE_HTML_BLOCK && rag_str_starts(s, RAG_STR("<!--")) &&
+           rag_str_find(s, RAG_STR("-->"), 0) == s.len - 3;
+}
+
 static void add_node(markdown *m, cmark_node *node, size_t limit)
 {
     size_t start = line_start(m, cmark_node_get_start_line(node));
     size_t end = line_start(m, cmark_node_get_end_line(node) + 1);
     if (start < m->done)
         start = m->done;
-    if (end > limit)
+    bool is_short = cmark_node_get_type(node) == CMARK_NODE_HTML_BLOCK; /* cmark leaves its last line out */
+    if (end > limit || is_short)
         end = limit;
     if (end <= start)
         return;
     parse_add(m->p, RAG_BLOCK_PARAGRAPH, 0, m->done, start, (rag_str){ 0 });
     if (cmark_node_get_type(node) == CMARK_NODE_HEADING)
         add_heading(m, node, start, end);
-    else
+    else if (!is_comment(m, node, start, end))
         parse_add(m->p, kind_of(node), 0, start, end, (rag_str){ 0 });
     m->done = end;
 }

@@ -98,6 +98,15 @@ static void test_markdown__what_has_no_node_is_a_paragraph(void **state)
     check_block(&doc, 1, RAG_BLOCK_PARAGRAPH, "[x]: https://example.org/x \"t\"");
 }
 
+static void test_markdown__comments_are_no_text(void **state)
+{
+    (void)state;
+    rag_parsed doc = parse("a.md", "<!-- lint\n off -->\n\ntext\n\n<!-- a --> b\n");
+    assert_int_equal(doc.n_blocks, 2);
+    check_block(&doc, 0, RAG_BLOCK_PARAGRAPH, "text");
+    check_block(&doc, 1, RAG_BLOCK_PARAGRAPH, "<!-- a --> b");
+}
+
 static void test_markdown__front_matter_gives_the_title(void **state)
 {
     (void)state;
@@ -227,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_format__follows_the_ending, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_markdown__blocks_keep_their_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_markdown__what_has_no_node_is_a_paragraph, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_markdown__comments_are_no_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_markdown__front_matter_gives_the_title, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_markdown__a_rule_at_the_top_is_no_front_matter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_markdown__a_byte_order_mark_is_in_no_block, set_up, tear_down),
