@@ -48,8 +48,10 @@ static rag_code make_durable(const char *file, rag_err *err)
 /* A copy of an open store in a file of its own, without WAL. */
 static rag_code copy_to_file(db *from, const char *file, rag_err *err)
 {
-    db *to;
-    rag_code code = db_open(&to, file, DB_CREATE, err);
+    db *to = NULL;
+    rag_code code = store_make_file(file, err);
+    if (code == RAG_OK)
+        code = db_open(&to, file, DB_CREATE, err);
     if (code == RAG_OK)
         code = copy_pages(from, to, err);
     if (code == RAG_OK)
@@ -167,12 +169,19 @@ static void move_aside(const char *file, const char *suffix)
     free(from);
 }
 
+static rag_code make_and_open(db **out, const char *file, rag_err *err)
+{
+    *out = NULL;
+    rag_code code = store_make_file(file, err);
+    if (code == RAG_OK)
+        code = db_open(out, file, DB_WRITE, err);
+    return code == RAG_OK ? schema_prepare(*out, file, err) : code;
+}
+
 /* A store that cannot be read any more makes room for the backup. */
 static rag_code open_store(db **out, const char *file, rag_err *err)
 {
-    rag_code code = db_open(out, file, DB_CREATE, err);
-    if (code == RAG_OK)
-        code = schema_prepare(*out, file, err);
+    rag_code code = make_and_open(out, file, err);
     if (code != RAG_CORRUPT)
         return code;
     db_close(*out);
@@ -181,8 +190,7 @@ static rag_code open_store(db **out, const char *file, rag_err *err)
     char *index = with_suffix(file, "-shm");
     unlink(index);
     free(index);
-    code = db_open(out, file, DB_CREATE, err);
-    return code == RAG_OK ? schema_prepare(*out, file, err) : code;
+    return make_and_open(out, file, err);
 }
 
 static rag_code replace_store(const char *dir, db *backup, rag_err *err)

@@ -45,7 +45,8 @@ static rag_code prepare_dir(const rag_index_options *opt, const char *file, rag_
         return RAG_OK;
     if (!opt->create)
         return rag_fail(err, RAG_NOT_FOUND, "no knowledge base in '%s': there is no '%s'", opt->dir, file);
-    return rag_dir_make(opt->dir, err);
+    rag_code code = rag_dir_make(opt->dir, err);
+    return code == RAG_OK ? store_make_file(file, err) : code;
 }
 
 rag_code rag_index_open(rag_index **out, const rag_index_options *opt, rag_err *err)
@@ -110,19 +111,19 @@ const char *rag_index_versions(void)
 
 /* ---- refresh -------------------------------------------------------------------------------- */
 
-static bool is_current(const rag_index *ix, const state *st)
+static bool is_current(const rag_index *ix, const store_state *st)
 {
     const rag_snapshot *s = ix->current;
     return s && s->state.generation == st->generation && strcmp(s->state.epoch, st->epoch) == 0 &&
            strcmp(s->state.store_id, st->store_id) == 0;
 }
 
-static bool is_other_model(const rag_index *ix, const state *st)
+static bool is_other_model(const rag_index *ix, const store_state *st)
 {
     return ix->has_model && st->generation && memcmp(&ix->model, &st->model, sizeof st->model) != 0;
 }
 
-static rag_code refuse_model(rag_index *ix, const state *st, rag_err *err)
+static rag_code refuse_model(rag_index *ix, const store_state *st, rag_err *err)
 {
     if (!ix->current)
         return rag_fail(err, RAG_CONFIG, "generation %lld of '%s' was embedded with another model",
@@ -146,7 +147,7 @@ static void make_current(rag_index *ix, rag_snapshot *s)
 /* In a read transaction, so that state and rows belong together. */
 static rag_code take_newer(rag_index *ix, bool *changed, rag_err *err)
 {
-    state st;
+    store_state st;
     rag_snapshot *s;
     rag_code code = state_read(ix->db, &st, err);
     if (code != RAG_OK || is_current(ix, &st))
@@ -203,7 +204,7 @@ rag_snapshot *rag_index_acquire(rag_index *ix)
 
 static rag_code list_generations(db *d, rag_arena *arena, rag_generation **out, size_t *n, rag_err *err)
 {
-    state st;
+    store_state st;
     sqlite3_stmt *q = NULL;
     int64_t count;
     rag_code code = state_read(d, &st, err);

@@ -1,5 +1,8 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "index/store.h"
 #include "index/tokenizer.h"
@@ -101,6 +104,15 @@ void random_hex(char out[33])
     rag_random(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+rag_code store_make_file(const char *file, rag_err *err)
+{
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return rag_fail_errno(err, RAG_IO, errno, "cannot create '%s'", file);
+    close(fd);
+    return RAG_OK;
 }
 
 /* ---- checks and migration ------------------------------------------------------------------- */

@@ -203,9 +203,18 @@ rag_code kept_positions(db *d, int64_t model_id, kept_row **out, size_t *n, rag_
 
 static bool holds_same_rows(const rag_snapshot *like, const loader *l)
 {
-    const state *a = &like->state, *b = &l->s->state;
+    const store_state *a = &like->state, *b = &l->s->state;
     return a->model_id == b->model_id && strcmp(a->epoch, b->epoch) == 0 && strcmp(a->store_id, b->store_id) == 0 &&
            like->n == l->n && (l->n == 0 || memcmp(vectors_positions(like->vectors), l->positions, l->n * sizeof(kept_row)) == 0);
+}
+
+static rag_code load_vectors(loader *l, const char *dir, rag_err *err)
+{
+    rag_snapshot *s = l->s;
+    vectors_identity id = state_identity(&s->state);
+    if (s->state.model_id != s->state.files_model_id)
+        return rag_fail(err, RAG_NOT_FOUND, "it has an older model");
+    return vectors_load(&s->vectors, dir, &id, l->positions, l->n, err);
 }
 
 static rag_code take_vectors(loader *l, const char *dir, const rag_snapshot *like, rag_err *err)
@@ -217,12 +226,11 @@ static rag_code take_vectors(loader *l, const char *dir, const rag_snapshot *lik
         s->vectors = like->vectors;
         return RAG_OK;
     }
-    vectors_identity id = state_identity(&s->state);
-    rag_code code = vectors_load(&s->vectors, dir, &id, l->positions, l->n, &why);
+    rag_code code = load_vectors(l, dir, &why);
     if (code != RAG_OK) {
         if (l->n > 0)
             rag_log(code == RAG_CORRUPT ? RAG_WARN : RAG_INFO, "vectors of generation %lld are made again: %s",
-                    (long long)s->state.latest, why.message);
+                    (long long)s->state.generation, why.message);
         code = vectors_build(&s->vectors, l->d, s->state.dim, l->positions, l->n, err);
     }
     l->positions = NULL;
@@ -231,7 +239,7 @@ static rag_code take_vectors(loader *l, const char *dir, const rag_snapshot *lik
 
 /* ---- a snapshot ------------------------------------------------------------------------------ */
 
-rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const state *st, rag_snapshot *like, rag_err *err)
+rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like, rag_err *err)
 {
     loader l = { .d = d, .s = rag_calloc(1, sizeof *l.s) };
     rag_snapshot *s = l.s;

@@ -18,20 +18,21 @@
 enum { COLUMN_TITLE, COLUMN_HEADING, COLUMN_BODY, N_COLUMNS };
 
 /* What tells one state of one store from every other. */
-typedef struct state {
+typedef struct store_state {
     int64_t generation; /* the served one; 0 = none */
     int64_t latest;     /* its number names the folder of vectors */
     int64_t pinned;     /* as it was asked for; 0 = the latest */
     int64_t model_id;   /* of the served generation; 0 = none */
+    int64_t files_model_id; /* of the latest: files of vectors are of that model */
     int dim;
     rag_sha256 model;
     char store_id[33], epoch[33];
-} state;
+} store_state;
 
-rag_code state_read(db *d, state *out, rag_err *err);
+rag_code state_read(db *d, store_state *out, rag_err *err);
 /* As if the latest generation were served: what the files of vectors belong to. */
-rag_code state_read_latest(db *d, state *out, rag_err *err);
-vectors_identity state_identity(const state *st);
+rag_code state_read_latest(db *d, store_state *out, rag_err *err);
+vectors_identity state_identity(const store_state *st);
 /* Writes the latest generation's vectors.  A failure is logged: they can be made again from kb.db. */
 void state_save_vectors(db *d, const char *dir);
 
@@ -59,7 +60,7 @@ enum { MAX_CACHED_FILTERS = 32 };
 
 struct rag_snapshot {
     atomic_int refs;
-    state state;
+    store_state state;
     vectors *vectors;       /* shared with other snapshots of the same rows */
     size_t n;               /* positions */
     uint32_t *version_of;   /* position → index into versions */
@@ -78,7 +79,7 @@ struct rag_snapshot {
 
 /* Builds the snapshot of `state` in a read transaction of d.  Takes the vectors of `like` (may be NULL) when it holds the
  * same rows, else the files in dir, else the embeddings in kb.db. */
-rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const state *st, rag_snapshot *like, rag_err *err);
+rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like, rag_err *err);
 
 /* RAG_NOT_FOUND for an unknown collection.  *cached says who frees it: the snapshot, or filter_free. */
 rag_code filter_get(rag_snapshot *s, const rag_filter *want, const filter **out, bool *cached, rag_err *err);

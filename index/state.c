@@ -5,7 +5,7 @@
 #include "index/snapshot.h"
 #include "index/store.h"
 
-static rag_code read_model(db *d, state *st, rag_err *err)
+static rag_code read_model(db *d, store_state *st, rag_err *err)
 {
     sqlite3_stmt *q;
     bool row = false;
@@ -27,18 +27,21 @@ static rag_code read_model(db *d, state *st, rag_err *err)
     return code;
 }
 
-static rag_code read_numbers(db *d, state *out, rag_err *err)
+static rag_code read_numbers(db *d, store_state *out, rag_err *err)
 {
-    *out = (state){ 0 };
+    *out = (store_state){ 0 };
     rag_code code = meta_text(d, "store_id", out->store_id, sizeof out->store_id, err);
     if (code == RAG_OK)
         code = meta_text(d, "epoch", out->epoch, sizeof out->epoch, err);
     if (code == RAG_OK)
         code = db_number(d, &out->latest, "SELECT coalesce(max(number), 0) FROM generations", NO_VALUES, err);
+    if (code == RAG_OK && out->latest)
+        code = db_number(d, &out->files_model_id, "SELECT model_id FROM generations WHERE number = ?",
+                         BIND(num(out->latest)), err);
     return code;
 }
 
-rag_code state_read(db *d, state *out, rag_err *err)
+rag_code state_read(db *d, store_state *out, rag_err *err)
 {
     int64_t kept = 0;
     rag_code code = read_numbers(d, out, err);
@@ -52,19 +55,19 @@ rag_code state_read(db *d, state *out, rag_err *err)
     return read_model(d, out, err);
 }
 
-rag_code state_read_latest(db *d, state *out, rag_err *err)
+rag_code state_read_latest(db *d, store_state *out, rag_err *err)
 {
     rag_code code = read_numbers(d, out, err);
     out->generation = out->latest;
     return code == RAG_OK ? read_model(d, out, err) : code;
 }
 
-vectors_identity state_identity(const state *st)
+vectors_identity state_identity(const store_state *st)
 {
     return (vectors_identity){ st->store_id, st->epoch, st->latest, &st->model, st->dim };
 }
 
-static rag_code build_and_save(db *d, const char *dir, const state *st, rag_err *err)
+static rag_code build_and_save(db *d, const char *dir, const store_state *st, rag_err *err)
 {
     kept_row *rows;
     size_t n;
@@ -81,7 +84,7 @@ static rag_code build_and_save(db *d, const char *dir, const state *st, rag_err 
 
 void state_save_vectors(db *d, const char *dir)
 {
-    state st;
+    store_state st;
     rag_err why;
     rag_code code = state_read_latest(d, &st, &why);
     if (code == RAG_OK && st.latest)

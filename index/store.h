@@ -30,6 +30,8 @@ struct rag_index {
     rag_snapshot *current;
 };
 
+/* An empty file that others may not read; SQLite gives its WAL the same mode.  It may be there already. */
+rag_code store_make_file(const char *file, rag_err *err);
 /* Creates the schema in an empty file, migrates an older one, refuses a newer or a foreign one. */
 rag_code schema_prepare(db *d, const char *file, rag_err *err);
 /* The same checks without changing anything. */

@@ -226,7 +226,7 @@ static rag_code check_counts(verification *v, const rag_snapshot *s, rag_err *er
     return code;
 }
 
-static rag_code check_generation(verification *v, const state *st, rag_snapshot **last, rag_err *err)
+static rag_code check_generation(verification *v, const store_state *st, rag_snapshot **last, rag_err *err)
 {
     rag_snapshot *s;
     rag_err why;
@@ -251,7 +251,7 @@ static rag_code check_generations(verification *v, rag_err *err)
     sqlite3_stmt *q = NULL;
     bool row = true;
     rag_snapshot *last = NULL;
-    state st;
+    store_state st;
     rag_code code = state_read(v->d, &st, err);
     if (code == RAG_OK)
         code = db_query(v->d, &q,
@@ -273,7 +273,7 @@ static rag_code check_generations(verification *v, rag_err *err)
 /* Files that are absent are made again; files that are there and wrong are damage. */
 static rag_code check_files(verification *v, rag_err *err)
 {
-    state st;
+    store_state st;
     kept_row *positions = NULL;
     vectors *loaded = NULL;
     size_t n = 0;
