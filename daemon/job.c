@@ -76,22 +76,28 @@ static void answer_stream(job *j)
         end_stream(j);
 }
 
+static void answer_whole(job *j)
+{
+    if (j->bad.status) {
+        reply_problem(j->d, j->q, &j->bad);
+    } else {
+        if (strcmp(j->content_type, "application/json") == 0)
+            rag_buf_putc(&j->body, '\n');
+        reply_count(j->d, 200);
+        http_reply(j->q, 200, j->content_type, rag_buf_str(&j->body), NULL);
+    }
+    free_job(j);
+}
+
 void job_answer(job *j)
 {
     check_body(j);
-    if (!j->q) {
+    if (!j->q)
         free_job(j);
-    } else if (j->stream && (stream_has_begun(j->stream) || !j->bad.status)) {
+    else if (j->stream && (stream_has_begun(j->stream) || !j->bad.status))
         answer_stream(j);
-    } else {
-        if (j->bad.status) {
-            reply_problem(j->d, j->q, &j->bad);
-        } else {
-            reply_count(j->d, 200);
-            http_reply(j->q, 200, j->content_type, rag_buf_str(&j->body), NULL);
-        }
-        free_job(j);
-    }
+    else
+        answer_whole(j);
 }
 
 static void deliver_done(letter *l)

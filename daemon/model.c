@@ -20,7 +20,7 @@ struct model {
     pthread_cond_t work;
     bool is_stopping;
     job_list questions, sentences, prompts;
-    rag_llm *llm; /* here for being interrupted */
+    rag_llm *llm; /* left here by the loader */
     model_facts facts;
 
     atomic_int decoder; /* a decoder_state, for a quick look */
@@ -105,6 +105,16 @@ static void deliver_embedder(letter *l)
     embedder_letter *e = (embedder_letter *)l;
     e->opt.on_embedder(e->opt.context, e->err.code == RAG_OK ? NULL : &e->err);
     free(e);
+}
+
+static void start_loader(model *m)
+{
+    rag_err err = { 0 };
+    if (!*m->opt.decoder_path)
+        return;
+    m->has_loader = thread_start(&m->loader, "ragd-loader", load_decoder, m, &err) == RAG_OK;
+    if (!m->has_loader)
+        set_decoder(m, NULL, &err);
 }
 
 static void open_embedder(model *m)
@@ -313,19 +323,25 @@ static bool wait_for_work(model *m)
     return go_on;
 }
 
+static void count_running(model *m)
+{
+    atomic_store(&m->running, m->opt.slots - rag_llm_free_slots(m->own));
+}
+
 static void step(model *m)
 {
-    if (!m->own)
+    if (!m->own || !rag_llm_busy(m->own))
         return;
-    if (rag_llm_busy(m->own))
-        rag_llm_step(m->own);
-    atomic_store(&m->running, m->facts.slots - rag_llm_free_slots(m->own));
+    count_running(m);
+    rag_llm_step(m->own);
+    count_running(m);
 }
 
 static void *run(void *context)
 {
     model *m = context;
     open_embedder(m);
+    start_loader(m); /* behind the embedder, which readiness waits for */
     while (wait_for_work(m)) {
         embed_questions(m);
         embed_sentences(m);
@@ -353,9 +369,6 @@ rag_code model_open(model **out, const model_options *opt, rag_err *err)
         free(m);
         return code;
     }
-    m->has_loader = has_decoder && thread_start(&m->loader, "ragd-loader", load_decoder, m, err) == RAG_OK;
-    if (has_decoder && !m->has_loader)
-        set_decoder(m, NULL, err);
     *out = m;
     return RAG_OK;
 }
@@ -368,9 +381,9 @@ void model_close(model *m)
     m->is_stopping = true;
     pthread_cond_signal(&m->work);
     pthread_mutex_unlock(&m->mu);
+    pthread_join(m->thread, NULL);
     if (m->has_loader)
         pthread_join(m->loader, NULL);
-    pthread_join(m->thread, NULL);
     rag_llm_close(m->llm);
     rag_embed_close(m->embedder);
     for (int i = 0; i < 2; i++)
@@ -401,8 +414,6 @@ void model_decode(model *m, job *j)
 void model_wake(model *m)
 {
     pthread_mutex_lock(&m->mu);
-    if (m->llm)
-        rag_llm_interrupt(m->llm);
     pthread_cond_signal(&m->work);
     pthread_mutex_unlock(&m->mu);
 }

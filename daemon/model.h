@@ -50,7 +50,8 @@ void model_close(model *m);
 
 void model_embed(model *m, job *j);
 void model_decode(model *m, job *j);
-/* Some job was canceled or is late: look at them now. */
+/* Some job that waits may be canceled or late. (A running decode looks at is_late itself, and stops when most of its
+ * work is for nobody: it is not interrupted from here, or clients that leave could stall the others.) */
 void model_wake(model *m);
 void model_get_facts(model *m, model_facts *out);
 decoder_state model_decoder_state(const model *m);

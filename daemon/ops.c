@@ -61,6 +61,7 @@ void route_openapi(ragd *d, http_request *q, const rag_str *args)
 static void send(ragd *d, http_request *q, int status, json_writer *w)
 {
     json_close(w, '}');
+    rag_buf_putc(w->out, '\n');
     reply_json(d, q, status, rag_buf_str(w->out));
     rag_buf_free(w->out);
 }
@@ -152,7 +153,7 @@ void route_reload(ragd *d, http_request *q, const rag_str *args)
         problem_set(&p, 400, "bad_configuration", NULL, "the old configuration stays: %s", err.message);
         reply_problem(d, q, &p);
     } else {
-        reply_json(d, q, 200, RAG_STR("{\"reloaded\":true}"));
+        reply_json(d, q, 200, RAG_STR("{\"reloaded\":true}\n"));
     }
 }
 

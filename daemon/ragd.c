@@ -286,10 +286,11 @@ static rag_code open_doors(ragd *d, rag_err *err)
     return http_server_open(&d->http, d->base, &opt, err);
 }
 
-static void say(const char *line)
+static void say(const ragd *d, const char *line)
 {
     puts(line);
-    rag_log(RAG_INFO, "%s", line);
+    if (*d->opt.log_file)
+        rag_log(RAG_INFO, "%s", line);
 }
 
 static void tell_doors(const ragd *d)
@@ -299,11 +300,11 @@ static void tell_doors(const ragd *d)
     if (http_server_port(d->http) > 0 && colon) {
         snprintf(line, sizeof line, "listening on %.*s:%d", (int)(colon - d->opt.listen), d->opt.listen,
                  http_server_port(d->http));
-        say(line);
+        say(d, line);
     }
     if (*d->opt.unix_path) {
         snprintf(line, sizeof line, "listening on %s", d->opt.unix_path);
-        say(line);
+        say(d, line);
     }
     fflush(stdout);
 }
