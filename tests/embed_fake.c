@@ -5,7 +5,8 @@
  * plural stem, one a character for Chinese, Japanese and Korean.  Words of three letters or less weigh little.
  *
  * A path that contains "missing" fails as a missing file does.  RAGD_FAKE_EMBED_DELAY_MS makes each
- * rag_embed_text take that long, RAGD_FAKE_EMBED_OPEN_MS rag_embed_open. */
+ * rag_embed_text take that long, RAGD_FAKE_EMBED_OPEN_MS rag_embed_open.  RAGD_FAKE_EMBED_ID
+ * stands for another model. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -40,7 +41,8 @@ rag_code rag_embed_open(rag_embedder **out, const rag_embed_options *opt, rag_er
     open_slowly();
     rag_embedder *e = rag_calloc(1, sizeof *e);
     const char *delay = getenv("RAGD_FAKE_EMBED_DELAY_MS");
-    e->id = rag_sha256_of(RAG_STR("fake embedder"));
+    const char *id = getenv("RAGD_FAKE_EMBED_ID");
+    e->id = rag_sha256_of(rag_str_of(id ? id : "fake embedder"));
     e->max_tokens = opt->max_tokens > 0 && opt->max_tokens < WINDOW ? opt->max_tokens : WINDOW;
     e->delay_ms = delay ? strtol(delay, NULL, 10) : 0;
     *out = e;

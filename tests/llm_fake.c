@@ -224,6 +224,17 @@ static void advance(rag_llm_seq *s)
         emit(s);
 }
 
+/* A decode stops early when what it is for is not wanted any more. */
+static bool wants_abort(const rag_llm *m)
+{
+    if (atomic_load(&m->interrupt))
+        return true;
+    for (int i = 0; i < m->slots; i++)
+        if (m->seqs[i].running && is_canceled(&m->seqs[i]))
+            return true;
+    return false;
+}
+
 static rag_llm_seq *free_slot(rag_llm *m)
 {
     for (int i = 0; i < m->slots; i++)
@@ -273,7 +284,7 @@ bool rag_llm_busy(const rag_llm *m)
 void rag_llm_step(rag_llm *m)
 {
     bool was_running[MAX_SLOTS];
-    for (long ms = 0; rag_llm_busy(m) && ms < m->delay_ms && !atomic_load(&m->interrupt); ms++)
+    for (long ms = 0; rag_llm_busy(m) && ms < m->delay_ms && !wants_abort(m); ms++)
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     atomic_store(&m->interrupt, false);
     for (int i = 0; i < m->slots; i++)
