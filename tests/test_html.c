@@ -128,13 +128,20 @@ static void test_html__the_stored_text_parses_to_the_same_blocks(void **state)
     assert_true(again.has_title);
 }
 
-static void check_depth(const char *tags, size_t depth)
+static char *repeat(const char *tags, size_t depth)
 {
     size_t n = strlen(tags);
     char *html = calloc(depth * n + 10, 1);
+    assert_non_null(html);
     for (size_t i = 0; i < depth; i++)
         memcpy(html + i * n, tags, n);
     strcat(html, "deep");
+    return html;
+}
+
+static void check_depth(const char *tags, size_t depth)
+{
+    char *html = repeat(tags, depth);
     rag_parsed doc = parse(html);
     assert_int_not_equal(rag_str_find(doc.text, RAG_STR("deep"), 0), SIZE_MAX);
     free(html);
@@ -147,6 +154,17 @@ static void test_html__deep_nesting_costs_no_stack(void **state)
     check_depth("<table><tr><td>", 20000);
     check_depth("<div>", 20000);
     check_depth("<ul><li>", 5000);
+}
+
+static void test_html__absurd_nesting_is_refused_at_once(void **state)
+{
+    (void)state;
+    rag_parsed doc;
+    char *html = repeat("<ul><li>", 1000000);
+    assert_int_equal(rag_parse(RAG_FORMAT_HTML, RAG_STR("a.html"), rag_str_of(html), arena, &doc, &err), RAG_TOO_LARGE);
+    free(html);
+    check_depth("<p>x<br><li>y<img>", 110000); /* none of these nests */
+    check_depth("<b>x</b><path/>", 110000);
 }
 
 static void test_html__no_bytes_are_no_text(void **state)
@@ -169,6 +187,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_html__title_is_h1_then_title_then_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__the_stored_text_parses_to_the_same_blocks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__deep_nesting_costs_no_stack, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_html__absurd_nesting_is_refused_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__no_bytes_are_no_text, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
