@@ -27,10 +27,25 @@ struct db {
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
+/* sqlite3_system_errno() is often overwritten by then; the files themselves remember. */
+static int last_errno(sqlite3 *handle, int which_file)
+{
+    sqlite3_file *file = NULL;
+    int why = 0;
+    if (sqlite3_file_control(handle, "main", which_file, &file) == SQLITE_OK && file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &why);
+    return why;
+}
+
+static bool is_full(int why)
+{
+    return why == ENOSPC || why == EDQUOT || why == EFBIG;
+}
+
 static bool disk_is_full(sqlite3 *handle)
 {
-    int why = sqlite3_system_errno(handle);
-    return why == ENOSPC || why == EDQUOT;
+    return is_full(last_errno(handle, SQLITE_FCNTL_FILE_POINTER)) ||
+           is_full(last_errno(handle, SQLITE_FCNTL_JOURNAL_POINTER)) || is_full(sqlite3_system_errno(handle));
 }
 
 static rag_code code_of(sqlite3 *handle)
@@ -108,7 +123,8 @@ rag_code db_open(db **out, const char *file, db_mode mode, rag_err *err)
     sqlite3_extended_result_codes(d->handle, 1);
     sqlite3_busy_timeout(d->handle, mode == DB_READ ? READER_WAIT_MS : WRITER_WAIT_MS);
     sqlite3_db_config(d->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    code = db_exec(d, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY", err);
+    code = db_exec(d, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; "
+                      "PRAGMA journal_size_limit = 16777216", err);
     if (code == RAG_OK)
         code = text_register(d, err);
     if (code == RAG_OK)

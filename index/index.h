@@ -110,11 +110,14 @@ typedef struct rag_hit {
     rag_str text;            /* exactly those bytes */
     double score;            /* fused; ties by path, then start */
     int vector_rank, text_rank; /* from 1; 0 = not among the candidates of that half */
-    double vector_score;     /* cosine */
-    double text_score;       /* BM25, larger is better */
+    double vector_score;     /* cosine; also of a candidate of the other half alone */
+    double text_score;       /* BM25, larger is better; likewise */
 } rag_hit;
 
-/* Hits live in the arena.  An empty query, or one without any term, finds what the vector half finds.
+/* Hits live in the arena.  An empty query, or one without any term, finds what the vector half finds.  With "quoted
+ * parts" (words, in plain double quotes) only passages that hold all of them are candidates, in both halves.
+ * RAG_BUSY: the store was restored, or let the snapshot's generation go, since the snapshot was made: refresh, acquire, ask
+ * again.  RAG_INVALID: top_k above 100, no UTF-8, RAG_SEARCH_VECTOR without a vector.
  * BM25 is Robertson and Zaragoza 2009, eq. 3.15, k1 = 1.2, b = 0.75, counted over the filter's visible rows;
  * fusion is reciprocal rank fusion (Cormack, Clarke, Büttcher 2009). */
 rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena,
@@ -196,7 +199,7 @@ typedef struct rag_stored {
     int64_t read_ns;       /* wall clock when it was read: mtime >= this is racy */
     rag_sha256 sha256;
     rag_str groups;        /* in the arena */
-    bool is_current;       /* same chunker settings and model: may be left as it is */
+    bool is_current;       /* same chunker settings, model, source, groups and url: may be left as it is */
 } rag_stored;
 
 /* RAG_NOT_FOUND when the (collection of source, path) is not in the last generation. Marks it as seen. */

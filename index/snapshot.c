@@ -307,6 +307,10 @@ int64_t rag_snapshot_chunks(const rag_snapshot *s)
 
 size_t rag_snapshot_bytes(const rag_snapshot *s)
 {
+    pthread_mutex_t *mu = (pthread_mutex_t *)&s->mu;
+    pthread_mutex_lock(mu);
+    size_t n_filters = s->n_filters;
+    pthread_mutex_unlock(mu);
     return vectors_bytes(s->vectors) + s->n * (sizeof *s->version_of + sizeof *s->length) +
-           s->n_versions * sizeof *s->versions + s->n_filters * bits_bytes(s->n);
+           s->n_versions * sizeof *s->versions + n_filters * bits_bytes(s->n);
 }

@@ -128,8 +128,9 @@ rag_code kb_try_put(rag_writer *w, int64_t source, const char *path, const char 
         bool has;
         kb_vector(rag_str_sub(doc.text, chunks[i].start, chunks[i].end), vector);
         assert_ok(rag_writer_has_embedding(w, &chunks[i].embedding, &has, &kb_err));
-        if (!has)
-            assert_ok(rag_writer_add_embedding(w, &chunks[i].embedding, vector, &kb_err));
+        rag_code code = has ? RAG_OK : rag_writer_add_embedding(w, &chunks[i].embedding, vector, &kb_err);
+        if (code != RAG_OK)
+            return code;
     }
     return rag_writer_put(w, &doc, id, &kb_err);
 }

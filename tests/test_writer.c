@@ -1,5 +1,8 @@
 #include "kb.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -402,6 +405,51 @@ static void test_writer__a_path_put_twice_counts_once(void **state)
     rag_index_close(ix);
 }
 
+/* In a process of its own, whose files may not grow. */
+static int fill_the_disk(const char *dir)
+{
+    struct rlimit small = { 1 << 20, 1 << 20 };
+    rag_index *ix = kb_open(dir);
+    rag_writer *w = kb_begin(ix);
+    rag_published published;
+    int64_t source = kb_source(w, "default", "/root", ""), id;
+    rag_code code = RAG_OK;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    for (int i = 0; code == RAG_OK && i < 100000; i++) {
+        char path[16], text[64];
+        snprintf(path, sizeof path, "p%d", i);
+        snprintf(text, sizeof text, "words %d", i * 7919);
+        code = kb_try_put(w, source, path, text, &id);
+    }
+    bool stays_failed = rag_writer_publish(w, &published, &kb_err) == RAG_FULL;
+    rag_writer_end(w);
+    rag_index_close(ix);
+    return code == RAG_FULL && stays_failed ? 0 : 1;
+}
+
+static void test_writer__a_full_disk_ends_the_run_and_harms_nothing(void **state)
+{
+    int status;
+    rag_index *ix = kb_open(*state);
+    kb_ingest(ix, "a.md", "apples", NULL);
+    rag_index_close(ix);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(fill_the_disk(*state));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    ix = kb_open(*state);
+    assert_true(kb_finds(ix, "apples", "a.md"));
+    assert_clean(ix);
+    assert_int_equal(kb_ingest(ix, "b.md", "bananas", NULL).documents_added, 1);
+    assert_true(kb_finds(ix, "bananas", "b.md"));
+    assert_clean(ix);
+    rag_index_close(ix);
+}
+
 static void test_writer__originals_have_addresses(void **state)
 {
     rag_index *ix = kb_open(*state);
@@ -445,6 +493,7 @@ int main(void)
         ROW(wrong_documents_are_refused_and_the_run_goes_on),
         ROW(a_path_put_twice_counts_once),
         ROW(originals_have_addresses),
+        ROW(a_full_disk_ends_the_run_and_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
