@@ -48,8 +48,6 @@ static void refuse(const ask *a, answer_result *result)
 
 static void finish(job *j, ask *a)
 {
-    if (a->result.confidence < j->tuning.refuse_below && !a->result.refused)
-        refuse(a, &a->result);
     ask_render(j, a, &j->body);
     if (a->is_stream) {
         if (a->sent.len == 0)
@@ -74,7 +72,8 @@ static bool take_generated(job *j, rag_reader *r, ask *a)
     answer_result result = { 0 };
     if (j->decode.code != RAG_OK || atomic_load(&j->is_late))
         return false;
-    if (!answer_check(&a->evidence, a->order, a->n_order, generated_text(j), ask_strictness(a), j->arena, &result) ||
+    if (!answer_check(&a->evidence, a->order, ask_allowed_support(a), generated_text(j), ask_strictness(a), j->arena,
+                      &result) ||
         result.refused)
         return false;
     a->result = result;
@@ -113,7 +112,8 @@ static void step_extract(job *j, rag_reader *r)
                           : rag_arena_array(j->arena, a->evidence.n_sentences + 1, sizeof *vectors);
     answer_rank(&a->evidence, a->question_vector, vectors, a->dim);
     answer_extract(&a->evidence, j->tuning.sentences, j->arena, &a->extract);
-    if (!read_back(j, r, a, &a->extract) && !a->extract.refused)
+    bool is_whole = read_back(j, r, a, &a->extract);
+    if (!a->extract.refused && (!is_whole || a->extract.confidence < j->tuning.refuse_below))
         refuse(a, &a->extract);
     a->extracted_ms = rag_clock_ms();
     if (a->is_stream && a->mode == ASK_AUTO)

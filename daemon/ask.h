@@ -42,6 +42,10 @@ typedef struct ask {
 bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms);
 
 /* What generated text must stand up to. */
+/* How many of the decoder's passages may support what it says: in `auto` the best alone, so that the decoder speaks only
+ * where it agrees with the extract. */
+size_t ask_allowed_support(const ask *a);
+
 static inline answer_strictness ask_strictness(const ask *a)
 {
     return a->mode == ASK_GENERATE ? ANSWER_SUPPORTED : ANSWER_VERBATIM;

@@ -25,6 +25,11 @@ static rag_code make_prompt(job *j, const rag_llm *m, rag_llm_template *const te
     return RAG_OK;
 }
 
+size_t ask_allowed_support(const ask *a)
+{
+    return a->mode == ASK_AUTO && a->n_order > 1 ? 1 : a->n_order;
+}
+
 size_t ask_whole_sentences(rag_str text)
 {
     size_t pos = 0, whole = 0;
@@ -41,7 +46,7 @@ static void send_checked(job *j, ask *a, size_t bytes)
 {
     answer_result r = { 0 };
     rag_str text = rag_str_sub(rag_buf_str(&j->decode.text), 0, bytes);
-    if (!answer_check(&a->evidence, a->order, a->n_order, text, ask_strictness(a), j->arena, &r) ||
+    if (!answer_check(&a->evidence, a->order, ask_allowed_support(a), text, ask_strictness(a), j->arena, &r) ||
         !rag_str_starts(r.answer, a->sent))
         return;
     rag_str more = rag_str_sub(r.answer, a->sent.len, r.answer.len);

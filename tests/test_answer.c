@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@ static const char RETURNS[] =
     "You may return any item within 30 days of delivery. Items must be complete.\n\n"
     "Opened goods are accepted as long as they\nshow no signs of use. Refunds take 5 working days.";
 static const char SHIPPING[] = "Standard delivery takes 2 to 4 working days and costs 4.90 EUR. See [1] for details.";
+static const char PRICES[] = "| Service | Price |\n| --- | --- |\n| Standard | 4.90 EUR |\n| Express | 12.90 EUR |";
 static const char ZH[] = "商品自签收之日起30天内可以退货。退回的商品应当完整，\n并带有原包装。";
 
 static rag_arena *arena;
@@ -85,7 +87,7 @@ static void test_answer__quotes_are_the_bytes_at_their_offsets(void **state)
         assert_int_equal(c->n, i + 1);
         assert_int_equal(c->end - c->start, c->quote.len);
         assert_memory_equal(h->text.ptr + (c->start - h->start), c->quote.ptr, c->quote.len);
-        char marker[8];
+        char marker[32];
         snprintf(marker, sizeof marker, "[%zu]", i + 1);
         assert_true(contains(r.answer, marker));
     }
@@ -136,6 +138,30 @@ static void test_answer__confidence_falls_with_the_overlap(void **state)
     answer_evidence bad = help_centre("Who painted the ceiling of the Sistine Chapel?");
     assert_true(good.confidence > bad.confidence + 0.2);
     assert_true(bad.confidence >= 0 && good.confidence <= 1);
+}
+
+static void test_answer__a_table_s_header_is_context_not_evidence(void **state)
+{
+    (void)state;
+    rag_hit h = hit("shipping.md", "Shipping", PRICES, 0, 1);
+    answer_evidence ev = collect("What is the price of the express service?", &h, 1);
+    assert_int_equal(ev.n_sentences, 2);
+    assert_true(rag_str_eq(ev.sentences[0].text, RAG_STR("| Express | 12.90 EUR |")));
+    assert_true(contains(ev.sentences[0].embed_text, "| Service | Price |"));
+    assert_true(contains(ev.sentences[0].embed_text, "Shipping"));
+}
+
+static void test_answer__a_source_in_the_other_language_needs_no_common_term(void **state)
+{
+    (void)state;
+    rag_hit h = hit("zh.md", "退货", ZH, 0, 1);
+    answer_evidence ev;
+    answer_collect(NULL, RAG_STR("How long may goods be returned?"), &h, 1, arena, &ev, NULL);
+    const float q[2] = { 1, 0 };
+    float near[2] = { 0.82f, 0.57f };
+    float *vectors[ANSWER_MAX_CANDIDATES] = { near, near };
+    answer_rank(&ev, q, vectors, 2);
+    assert_true(ev.confidence > 0.5);
 }
 
 static void test_answer__vectors_decide_between_equal_overlaps(void **state)
@@ -266,6 +292,8 @@ int main(void)
         TEST(test_answer__chinese_lines_are_joined_without_a_space),
         TEST(test_answer__nothing_found_is_refused_in_the_asker_s_language),
         TEST(test_answer__confidence_falls_with_the_overlap),
+        TEST(test_answer__a_table_s_header_is_context_not_evidence),
+        TEST(test_answer__a_source_in_the_other_language_needs_no_common_term),
         TEST(test_answer__vectors_decide_between_equal_overlaps),
         TEST(test_answer__passages_are_numbered_and_cannot_forge_a_marker),
         TEST(test_answer__passages_stop_at_the_byte_limit_on_whole_sentences),
