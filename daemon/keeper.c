@@ -41,6 +41,14 @@ static void deliver(letter *l)
     free(n);
 }
 
+static int64_t served(rag_index *ix)
+{
+    rag_snapshot *s = rag_index_acquire(ix);
+    int64_t generation = rag_snapshot_generation(s);
+    rag_snapshot_release(s);
+    return generation;
+}
+
 static keeper_view look(rag_index *ix)
 {
     rag_snapshot *s = rag_index_acquire(ix);
@@ -90,12 +98,11 @@ static void refresh(keeper *k)
         return;
     }
     k->last_error[0] = '\0';
-    keeper_view now = look(k->index);
-    if (now.generation == k->last.generation)
+    if (served(k->index) == k->last.generation)
         return;
-    rag_log(RAG_INFO, "serving generation %lld: %lld documents, %lld chunks", (long long)now.generation,
-            (long long)now.documents, (long long)now.chunks);
     tell(k, false, &err);
+    rag_log(RAG_INFO, "serving generation %lld: %lld documents, %lld chunks", (long long)k->last.generation,
+            (long long)k->last.documents, (long long)k->last.chunks);
 }
 
 /* False when it is time to stop. */

@@ -104,7 +104,8 @@ static void on_term(evutil_socket_t signal_number, short what, void *context)
     ragd *d = context;
     (void)what;
     rag_log(RAG_INFO, "signal %d: %d requests are on their way", (int)signal_number, d->asks.active + d->quick.active);
-    begin_drain(d, 0, d->opt.tuning.drain_ms);
+    int64_t ms = d->opt.tuning.drain_ms;
+    begin_drain(d, 0, ms > 2 * FLUSH_MS ? ms - FLUSH_MS : ms); /* gone when the time is over */
 }
 
 /* ---- the configuration again -------------------------------------------------------- */
