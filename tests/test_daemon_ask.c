@@ -265,6 +265,71 @@ static void test_daemon_ask__a_stream_that_fails_early_has_its_status(void **sta
     reply_free(&r);
 }
 
+/* A stream whose passages are more than the daemon keeps for one client; returns the connection. */
+static int ask_for_much(const world *w)
+{
+    static const char body[] = "{\"question\":\"Where is the lighthouse?\",\"top_k\":100,\"explain\":true,\"stream\":true}";
+    char request[512];
+    int fd = world_dial(w);
+    snprintf(request, sizeof request,
+             "POST /v1/ask HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+             sizeof body - 1, body);
+    send_text(fd, request);
+    return fd;
+}
+
+static double asks_under_way(const world *w)
+{
+    cJSON *status = world_json(w, "GET", "/v1/status", NULL);
+    double n = json_value(json_item(status, "queue"), "asks");
+    cJSON_Delete(status);
+    return n;
+}
+
+static void write_much(world *w)
+{
+    for (int i = 0; i < 110; i++) {
+        char name[32];
+        rag_buf text;
+        rag_buf_init(&text, RAG_MAX_TEXT);
+        for (int k = 0; k < 60; k++)
+            rag_buf_putf(&text, "Lighthouse%d internationaltransportationinfrastructureadministration%d lighthouse "
+                                "electroencephalographicallyilluminatedheadquarters%d. ", k, i, k);
+        snprintf(name, sizeof name, "notice%d.txt", i);
+        world_write(w, name, text.ptr);
+        rag_buf_free(&text);
+    }
+    world_ingest(w, "default", NULL);
+}
+
+static void test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_nothing(void **state)
+{
+    sse_event events[MAX_EVENTS];
+    reply r;
+    world *w = world_new();
+    (void)state;
+    write_much(w);
+    START(w);
+    int fd = ask_for_much(w);
+    usleep(300 * 1000);
+    read_reply(fd, &r, false);
+    close(fd);
+    assert_int_equal(r.status, 200);
+    assert_true(r.body.len > 5 * HTTP_STREAM_HIGH);
+    size_t n = sse_parse(rag_buf_str(&r.body), events, MAX_EVENTS);
+    assert_string_equal(events[n - 1].name, "done");
+    assert_int_equal(cJSON_GetArraySize(json_item(json_item(events[n - 1].data, "explain"), "passages")), 100);
+    sse_free(events, n);
+    reply_free(&r);
+    fd = ask_for_much(w);
+    usleep(300 * 1000);
+    close(fd);
+    for (double until = rag_clock_ms() + 20000; asks_under_way(w) > 0;)
+        assert_true(rag_clock_ms() < until);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
 /* ---- what is not there -------------------------------------------------------------- */
 
 static void test_daemon_ask__empty_knowledge_base_refuses_politely(void **state)
@@ -381,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_daemon_ask__streams_events_in_order),
         cmocka_unit_test(test_daemon_ask__draft_is_the_extract_with_its_citations),
         cmocka_unit_test(test_daemon_ask__a_stream_that_fails_early_has_its_status),
+        cmocka_unit_test(test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_nothing),
         cmocka_unit_test(test_daemon_ask__empty_knowledge_base_refuses_politely),
         cmocka_unit_test(test_daemon_ask__without_a_decoder_auto_extracts_and_generate_is_503),
         cmocka_unit_test(test_daemon_ask__while_the_decoder_loads_auto_extracts_and_generate_waits),

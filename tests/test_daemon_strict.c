@@ -299,15 +299,14 @@ static void check_described(const char *path, const char *method)
 {
     reply r;
     char real[128] = "";
-    for (const char *p = path; *p; p++) {
-        const char *close = *p == '{' ? strchr(p, '}') : NULL;
-        strncat(real, close ? "1" : p, 1);
-        p = close ? close : p;
+    for (size_t n = 0; *path; path++) {
+        real[n++] = *path == '{' ? '1' : *path;
+        path = *path == '{' ? strchr(path, '}') : path;
     }
     bool is_post = strcmp(method, "post") == 0;
     world_call(the_world, is_post ? "POST" : "GET", real, is_post ? "[" : NULL, &r);
     if (r.status == 405 || (r.body.ptr && strstr(r.body.ptr, "unknown_route")))
-        fail_msg("%s %s is described and is not there", method, path);
+        fail_msg("%s %s is described and is not there", method, real);
     reply_free(&r);
 }
 
