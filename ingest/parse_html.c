@@ -408,7 +408,7 @@ static bool is_too_deep(rag_str s)
         rag_str name = tag_name(s, at + 1 + closes);
         if (name.len == 0 || !is_letter(name.ptr[0]) || is_closed_by_itself(name))
             continue;
-        if (end < at)
+        if (end <= at)
             end = rag_str_find(s, RAG_STR(">"), at);
         if (closes)
             open -= open > 0;
