@@ -131,6 +131,27 @@ static bool is_taken(const run *r, const target *t, rag_str path)
     return false;
 }
 
+/* False when the path's failure is counted. */
+static bool open_folder_of(run *r, target *t, const char *given, const char *real)
+{
+    char *folder = rag_path_dir(real);
+    t->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (t->fd < 0)
+        path_failed(r, given, "unreadable", errno);
+    free(folder);
+    return t->fd >= 0;
+}
+
+static void complete_file(run *r, target *t, rag_str real, rag_str doc_path, rag_format format, const struct stat *st)
+{
+    walk_file *file = rag_arena_alloc(r->arena, sizeof *file);
+    *file = (walk_file){ .path = rag_arena_str(r->arena, doc_path), .format = format };
+    walk_take_stat(file, st);
+    t->file_name = base_name(real);
+    t->found = (walk_result){ .files = file, .n = 1 };
+    r->n_targets++;
+}
+
 static rag_code add_file(run *r, const rag_ingest_path *path, const char *real, const struct stat *st, rag_err *err)
 {
     target *t = &r->targets[r->n_targets];
@@ -148,23 +169,10 @@ static rag_code add_file(run *r, const rag_ingest_path *path, const char *real, 
     rag_code code = place_file(r, t, where, name, &doc_path, err);
     if (code != RAG_OK || is_planned(r, t))
         return code;
-    if (is_taken(r, t, doc_path)) {
+    if (is_taken(r, t, doc_path))
         run_fail(r, rag_str_of(path->path), "conflict", "another file of this run has the same document path");
-        return RAG_OK;
-    }
-    char *folder = rag_path_dir(where.ptr);
-    t->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (t->fd < 0)
-        path_failed(r, path->path, "unreadable", errno);
-    free(folder);
-    if (t->fd < 0)
-        return RAG_OK;
-    walk_file *file = rag_arena_alloc(r->arena, sizeof *file);
-    *file = (walk_file){ .path = rag_arena_str(r->arena, doc_path), .format = format };
-    walk_take_stat(file, st);
-    t->file_name = base_name(where);
-    t->found = (walk_result){ .files = file, .n = 1 };
-    r->n_targets++;
+    else if (open_folder_of(r, t, path->path, where.ptr))
+        complete_file(r, t, where, doc_path, format, st);
     return RAG_OK;
 }
 
