@@ -115,7 +115,7 @@ const option option_table[] = {
     { "ingest", "max_bytes", OPTION_SIZE, .fallback = "64M", .min = 1, .max = RAG_MAX_TEXT,
       .help = "Largest file that is read." },
     { "ingest", "chunk_tokens", OPTION_INT, .fallback = "256", .min = 32, .max = 320,
-      .help = "Tokens of a chunk, about.  A change takes effect with `ragd-ingest --full`." },
+      .help = "Tokens of a chunk, about.  After a change the next run of ragd-ingest cuts every file anew." },
     { "ingest", "threads", OPTION_INT, .fallback = "0", .min = 0, .max = AT_MOST_CORES,
       .help = "Compute threads; 0 takes one a core." },
 
