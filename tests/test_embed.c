@@ -280,13 +280,17 @@ static void test_embed__memory_is_reported_and_kept(void **state)
     (void)state;
     need_model();
     FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
         if (!strncmp(line, "RssAnon:", 8))
             anonymous_kb = strtol(line + 8, NULL, 10);
     fclose(f);
     assert_true(rag_embed_memory(embedder) > 1024 * 1024);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     /* libllama would hold 500 MB of logits and 130 MB of words. */
-    assert_true((size_t)anonymous_kb * 1024 < rag_embed_memory(embedder) + 80 * 1024 * 1024);
+    assert_true((size_t)anonymous_kb * 1024 < rag_embed_memory(embedder) + 40 * 1024 * 1024);
+#endif
+    assert_true(anonymous_kb > 0);
 }
 
 static void test_embed__a_file_that_is_no_embedder_is_refused(void **state)

@@ -132,6 +132,10 @@ static char *complete(rag_llm *m, const char *prompt, int max_tokens, rag_llm_do
     return rag_buf_detach(&r.text);
 }
 
+/* Batches of other shapes round otherwise, which only shows where two tokens are about as likely: texts that are
+ * compared go no further than the model is sure. */
+enum { SURE = 3 };
+
 static const char shots[] = "The capital of Italy is Rome.\nThe capital of Spain is Madrid.\nThe capital of Germany is "
                             "Berlin.\nThe capital of Greece is Athens.\n";
 
@@ -220,8 +224,8 @@ static void test_llm__two_together_answer_as_each_alone(void **state)
     (void)state;
     need_base();
     char *france = shot("The capital of France is"), *japan = shot("The capital of Japan is");
-    char *alone_a = complete(base, france, 8, NULL), *alone_b = complete(base, japan, 8, NULL);
-    rag_llm_request req_a = request(&a, france, 8), req_b = request(&b, japan, 8);
+    char *alone_a = complete(base, france, SURE, NULL), *alone_b = complete(base, japan, SURE, NULL);
+    rag_llm_request req_a = request(&a, france, SURE), req_b = request(&b, japan, SURE);
     submit(base, &req_a);
     rag_llm_step(base);
     rag_llm_step(base);
@@ -246,6 +250,7 @@ static char *long_prompt(const char *last)
     for (int i = 0; i < 24; i++)
         rag_buf_putf(&b, "House %d is painted in colour %d and its owner has lived there for %d years, with %d cats.\n", i,
                      3 * i + 1, 2 * i + 5, i % 4);
+    rag_buf_puts(&b, shots);
     rag_buf_puts(&b, last);
     return rag_buf_detach(&b);
 }
@@ -256,20 +261,21 @@ static void test_llm__a_reused_beginning_changes_nothing(void **state)
     rag_llm_done fresh, reused;
     (void)state;
     need_base();
-    char *first = long_prompt("The number of house 7 is"), *second = long_prompt("The colour of house 9 is");
+    char *first = long_prompt("The capital of France is"), *second = long_prompt("The capital of Japan is");
     rag_llm *m = open_llm(&opt);
-    char *expected = complete(m, second, 24, &fresh);
+    char *expected = complete(m, second, SURE, &fresh);
     assert_int_equal(fresh.cached_tokens, 0);
     assert_true(fresh.prompt_tokens > 600);
     rag_llm_close(m);
     m = open_llm(&opt);
-    free(complete(m, first, 24, &reused));
-    char *text = complete(m, second, 24, &reused);
+    free(complete(m, first, SURE, &reused));
+    char *text = complete(m, second, SURE, &reused);
     assert_true(reused.cached_tokens > 550 && reused.cached_tokens < reused.prompt_tokens);
     assert_string_equal(text, expected);
     free(text);
-    text = complete(m, second, 24, &reused);
+    text = complete(m, second, SURE, &reused);
     assert_int_equal(reused.cached_tokens, reused.prompt_tokens - 1);
+    assert_true(fabs(reused.mean_logprob - fresh.mean_logprob) < 0.05);
     assert_string_equal(text, expected);
     free(text);
     free(first);
@@ -308,8 +314,8 @@ static void test_llm__a_cancel_frees_the_slot_in_one_step(void **state)
     reader r = new_reader(), other = new_reader();
     (void)state;
     need_base();
-    char *prompt = shot("The capital of France is"), *alone = complete(base, prompt, 8, NULL);
-    rag_llm_request req = request(&r, "Once upon a time", 200), beside = request(&other, prompt, 8);
+    char *prompt = shot("The capital of France is"), *alone = complete(base, prompt, SURE, NULL);
+    rag_llm_request req = request(&r, "Once upon a time", 200), beside = request(&other, prompt, SURE);
     req.canceled = &canceled;
     submit(base, &req);
     submit(base, &beside);
@@ -351,11 +357,11 @@ static void test_llm__interrupted_decodes_leave_no_trace(void **state)
     pthread_t thread;
     (void)state;
     need_base();
-    char *one = long_prompt("The number of house 5 is"), *two = shot("The capital of Japan is");
-    char *alone_a = complete(base, one, 12, NULL), *alone_b = complete(base, two, 12, NULL);
+    char *one = long_prompt("The capital of France is"), *two = shot("The capital of Japan is");
+    char *alone_a = complete(base, one, SURE, NULL), *alone_b = complete(base, two, SURE, NULL);
     /* Other prompts take the slots, so that these are evaluated anew. */
     free(complete(base, "x", 1, NULL));
-    rag_llm_request req_a = request(&a, one, 12), req_b = request(&b, two, 12);
+    rag_llm_request req_a = request(&a, one, SURE), req_b = request(&b, two, SURE);
     submit(base, &req_b);
     submit(base, &req_a);
     assert_int_equal(pthread_create(&thread, NULL, interrupt_until_told, &i), 0);
