@@ -101,8 +101,8 @@ const option option_table[] = {
 
     { "search", "candidates", OPTION_INT, .fallback = "100", .min = 1, .max = 1000,
       .help = "Hits that vector and text search each hand to the fusion." },
-    { "search", "rrf_k", OPTION_INT, .fallback = "60", .min = 1, .max = 1000,
-      .help = "The constant of reciprocal rank fusion." },
+    { "search", "rrf_k", OPTION_INT, .fallback = "0", .min = 0, .max = 1000,
+      .help = "0 adds the scores of vector and text search; else the constant of reciprocal rank fusion." },
 
     { "answer", "mode", OPTION_CHOICE, .fallback = "auto", .choices = "auto|generate|extract",
       .help = "Mode of a request that does not say." },

@@ -5,14 +5,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Both scores are known for every candidate, whichever list it comes from. */
 typedef struct candidate {
     uint32_t position;
-    int vector_rank, text_rank;      /* from 1; 0 = not in that list */
-    float vector_score, text_score;  /* text_score also when it is only in the other list */
-    double score;                    /* fused */
+    int vector_rank, text_rank; /* from 1; 0 = not in that list */
+    float vector_score, text_score;
+    double score; /* fused */
 } candidate;
 
-/* Sets score of each. */
+/* Sets the score of each: the sum of cosine and weighted BM25, or, with rrf_k > 0, reciprocal rank fusion
+ * (Cormack, Clarke, Büttcher 2009).
+ *
+ * Ranks forget by how much: a passage that holds all the rare words of a question, and one that holds a common word,
+ * may both be first.  BM25's own scale tells them apart; where the words are of another language it is small, and the
+ * vectors decide.  docs/ARCHITECTURE.md has what was measured. */
 void fuse(candidate *list, size_t n, int rrf_k);
 
 #endif

@@ -92,7 +92,7 @@ typedef struct rag_search {
     rag_search_mode mode;
     int top_k;               /* 1–100; 0 = 5 */
     int candidates;          /* from each half; 0 = 100 */
-    int rrf_k;               /* 0 = 60 */
+    int rrf_k;               /* 0 = add the scores; else reciprocal rank fusion with this constant */
     rag_filter filter;
     double deadline_ms;      /* rag_clock_ms to stop at; 0 = none: RAG_DEADLINE */
 } rag_search;
@@ -118,8 +118,9 @@ typedef struct rag_hit {
  * parts" (words, in plain double quotes) only passages that hold all of them are candidates, in both halves.
  * RAG_BUSY: the store was restored, or let the snapshot's generation go, since the snapshot was made: refresh, acquire, ask
  * again.  RAG_INVALID: top_k above 100, no UTF-8, RAG_SEARCH_VECTOR without a vector.
- * BM25 is Robertson and Zaragoza 2009, eq. 3.15, k1 = 1.2, b = 0.75, counted over the filter's visible rows;
- * fusion is reciprocal rank fusion (Cormack, Clarke, Büttcher 2009). */
+ * BM25 is Robertson and Zaragoza 2009, eq. 3.15, k1 = 1.2, b = 0.75, with idf = ln(1 + (N − n + ½) / (n + ½)), counted
+ * over the filter's visible rows; fusion is the sum of cosine and 0.005 · BM25 (index/fuse.h says why), or, with rrf_k,
+ * reciprocal rank fusion (Cormack, Clarke, Büttcher 2009). */
 rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena,
                            rag_hit **out, size_t *n, rag_err *err);
 

@@ -11,7 +11,6 @@ enum {
     MAX_TOP_K = 100,
     DEFAULT_CANDIDATES = 100,
     MAX_CANDIDATES = 1000,
-    DEFAULT_RRF_K = 60,
     MAX_QUOTE_CHECKS = 4000, /* passages whose text is compared with the quotes */
 };
 
@@ -321,7 +320,6 @@ static rag_code fill_hits(search *x, rag_hit **out, size_t *n, rag_err *err)
 
 static rag_code run(search *x, rag_hit **out, size_t *n, rag_err *err)
 {
-    int k = x->q->rrf_k > 0 ? x->q->rrf_k : DEFAULT_RRF_K;
     plan_build(x->q->query, x->arena, &x->plan);
     rag_code code = search_text(x, err);
     if (code == RAG_OK)
@@ -329,7 +327,7 @@ static rag_code run(search *x, rag_hit **out, size_t *n, rag_err *err)
     if (code != RAG_OK)
         return code;
     join_text(x);
-    fuse(x->list, x->n, k);
+    fuse(x->list, x->n, x->q->rrf_k);
     qsort_r(x->list, x->n, sizeof *x->list, by_fused_score, x);
     return fill_hits(x, out, n, err);
 }
