@@ -149,12 +149,15 @@ static bool is_json_type(rag_str type)
            (rest.len == 15 && strncasecmp(rest.ptr, "charset=\"utf-8\"", 15) == 0);
 }
 
-/* What `curl -d` sends is taken on the Unix socket, where no browser's form can arrive. */
+/* What `curl -d` sends is taken too, but not from a browser: a form of another site must not be a question, and
+ * browsers say with Origin where a POST comes from. */
 static bool may_be_json(http_request *q)
 {
     rag_str type = http_request_header(q, "Content-Type");
-    return is_json_type(type) || (http_request_is_local(q) &&
-                                  (type.len == 0 || rag_str_eq(type, RAG_STR("application/x-www-form-urlencoded"))));
+    if (is_json_type(type))
+        return true;
+    bool is_plain = type.len == 0 || rag_str_eq(type, RAG_STR("application/x-www-form-urlencoded"));
+    return is_plain && http_request_header(q, "Origin").len == 0;
 }
 
 bool route_body(http_request *q, cJSON **out, problem *p)

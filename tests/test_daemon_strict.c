@@ -212,8 +212,9 @@ static void test_daemon_strict__the_body_is_json_and_says_so(void **state)
     call_with_type("application/json; charset=gbk", false, 415);
     call_with_type("application/jsonp", false, 415);
     call_with_type("text/plain", false, 415);
-    call_with_type("application/x-www-form-urlencoded", false, 415);
-    call_with_type("", false, 415);
+    call_with_type("application/x-www-form-urlencoded", false, 200); /* curl -d */
+    call_with_type("application/x-www-form-urlencoded\r\nOrigin: http://elsewhere.example", false, 415);
+    call_with_type("", false, 200);
     call_with_type("application/x-www-form-urlencoded", true, 200); /* curl -d on the Unix socket */
     call_with_type("text/plain", true, 415);
 }
