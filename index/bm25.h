@@ -4,7 +4,7 @@
  * documents.  Here one call, on the first row of a MATCH, walks the postings of each phrase (xQueryPhrase), looks every
  * row up in the filter's bitmap, and adds
  *
- *     w · idf · tf · (k1 + 1) / (tf + k1 · (1 − b + b · length / mean length))
+ *     idf · tf · (k1 + 1) / (tf + k1 · (1 − b + b · length / mean length))
  *
  * with tf and length summed over the columns with a weight each (Robertson and Zaragoza 2009, eq. 3.15 and
  * section 3.6), idf = ln(1 + (N − n + ½) / (n + ½)), and N, n and the mean counted over visible rows only.  All of

@@ -9,9 +9,6 @@
 
 enum { MAX_COMPOUND = 8, PHRASES = PLAN_MAX_PHRASES + PLAN_MAX_QUOTES };
 
-/* Of a BM25 term against a single word's 1: what the development sets liked (bench/retrieval.c). */
-static const double WEIGHT_PAIR = 1.0, WEIGHT_CHARACTER = 1.0, WEIGHT_COMPOUND = 1.0, WEIGHT_QUOTE = 1.0;
-
 typedef struct builder {
     rag_arena *arena;
     plan *plan;
@@ -26,11 +23,11 @@ static bool is_known(const plan *p, rag_str tokens)
     return false;
 }
 
-static void add_plain(builder *b, rag_str tokens, double weight)
+static void add_plain(builder *b, rag_str tokens)
 {
     if (b->n_plain == PLAN_MAX_PHRASES || tokens.len == 0 || is_known(b->plan, tokens))
         return;
-    b->plan->phrases[b->plan->n_phrases++] = (plan_phrase){ .tokens = tokens, .weight = weight };
+    b->plan->phrases[b->plan->n_phrases++] = (plan_phrase){ .tokens = tokens };
     b->n_plain++;
 }
 
@@ -81,7 +78,7 @@ static void add_compound(builder *b, rag_str text, const rag_term *terms, size_t
     while (to < n && to - from < MAX_COMPOUND && joined(&terms[to - 1], &terms[to], text))
         all_stop = terms[to++].is_stop && all_stop;
     if (to - from > 1 && !all_stop)
-        add_plain(b, phrase_of(b->arena, terms, from, to), WEIGHT_COMPOUND);
+        add_plain(b, phrase_of(b->arena, terms, from, to));
 }
 
 static bool is_pair(const rag_term *a, const rag_term *b, bool with_stops)
@@ -94,9 +91,9 @@ static void add_cjk(builder *b, const rag_term *terms, size_t n, size_t i, bool 
     bool has_left = i > 0 && is_pair(&terms[i - 1], &terms[i], with_stops);
     bool has_right = i + 1 < n && is_pair(&terms[i], &terms[i + 1], with_stops);
     if (has_right)
-        add_plain(b, phrase_of(b->arena, terms, i, i + 2), WEIGHT_PAIR);
+        add_plain(b, phrase_of(b->arena, terms, i, i + 2));
     else if (!has_left)
-        add_plain(b, terms[i].exact, WEIGHT_CHARACTER);
+        add_plain(b, terms[i].exact);
 }
 
 static void add_terms(builder *b, rag_str text, bool with_stops)
@@ -111,7 +108,7 @@ static void add_terms(builder *b, rag_str text, bool with_stops)
         if (terms[i].is_cjk)
             add_cjk(b, terms, n, i, with_stops);
         else
-            add_plain(b, stem_token(b->arena, &terms[i]), 1);
+            add_plain(b, stem_token(b->arena, &terms[i]));
     }
 }
 
@@ -153,9 +150,7 @@ static void add_quote(builder *b, rag_str quoted)
         return;
     }
     n = n < PLAN_MAX_QUOTE_TOKENS ? n : PLAN_MAX_QUOTE_TOKENS;
-    p->phrases[p->n_phrases++] = (plan_phrase){ .tokens = phrase_of(b->arena, terms, 0, n),
-                                                .weight = WEIGHT_QUOTE,
-                                                .quote = (int)p->n_quotes };
+    p->phrases[p->n_phrases++] = (plan_phrase){ phrase_of(b->arena, terms, 0, n), (int)p->n_quotes };
 }
 
 static void add_quotes(builder *b, rag_str query)

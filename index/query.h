@@ -24,7 +24,6 @@ enum {
 
 typedef struct plan_phrase {
     rag_str tokens; /* with MARK_NEXT between them */
-    double weight;  /* of its BM25 term */
     int quote;      /* 0 = plain; else quotes[quote - 1] */
 } plan_phrase;
 
