@@ -248,14 +248,27 @@ rag_code rag_index_generations(rag_index *ix, rag_arena *arena, rag_generation *
     return code;
 }
 
-static rag_code pin(db *d, int64_t number, rag_err *err)
+static rag_code check_pin(const rag_index *ix, db *d, int64_t number, rag_err *err)
 {
-    int64_t kept = 1;
-    rag_code code = RAG_OK;
-    if (number)
-        code = db_number(d, &kept, "SELECT count(*) FROM generations WHERE number = ?", BIND(num(number)), err);
-    if (code == RAG_OK && !kept)
+    rag_sha256 model;
+    sqlite3_stmt *q;
+    bool row = false;
+    rag_code code = db_query(d, &q,
+                             "SELECT m.sha256 FROM generations g JOIN models m ON m.id = g.model_id WHERE g.number = ?",
+                             BIND(num(number)), err);
+    if (code == RAG_OK)
+        code = db_step(d, q, &row, err);
+    if (code == RAG_OK && !row)
         code = rag_fail(err, RAG_NOT_FOUND, "generation %lld is not kept", (long long)number);
+    if (code == RAG_OK && ix->has_model && column_hash(q, 0, &model) && memcmp(&model, &ix->model, sizeof model) != 0)
+        code = rag_fail(err, RAG_CONFIG, "generation %lld was embedded with another model", (long long)number);
+    db_done(q);
+    return code;
+}
+
+static rag_code pin(const rag_index *ix, db *d, int64_t number, rag_err *err)
+{
+    rag_code code = number ? check_pin(ix, d, number, err) : RAG_OK;
     return code == RAG_OK ? meta_set_number(d, "pinned", number, err) : code;
 }
 
@@ -266,7 +279,7 @@ rag_code rag_index_activate(rag_index *ix, int64_t number, rag_err *err)
     if (code == RAG_OK)
         code = db_exec(d, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE", err);
     if (code == RAG_OK) {
-        code = pin(d, number, err);
+        code = pin(ix, d, number, err);
         if (code == RAG_OK)
             code = db_exec(d, "COMMIT", err);
         if (code != RAG_OK)

@@ -68,7 +68,8 @@ size_t rag_snapshot_bytes(const rag_snapshot *s); /* vectors, positions, bitmaps
 
 /* Newest first. */
 rag_code rag_index_generations(rag_index *ix, rag_arena *arena, rag_generation **out, size_t *n, rag_err *err);
-/* Serves generation `number` from now on, or, with 0, always the latest. RAG_NOT_FOUND when it is not kept. */
+/* Serves generation `number` from now on, or, with 0, always the latest.  RAG_NOT_FOUND when it is not kept, RAG_CONFIG
+ * when it was embedded with another model than opt.model. */
 rag_code rag_index_activate(rag_index *ix, int64_t number, rag_err *err);
 
 /* ---- readers ---------------------------------------------------------------------- */

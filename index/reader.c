@@ -14,6 +14,7 @@ rag_code rag_reader_open(rag_reader **out, rag_index *ix, rag_err *err)
     rag_reader *r = rag_calloc(1, sizeof *r);
     r->ix = ix;
     r->bm25 = bm25_new();
+    r->data_version = -1;
     rag_code code = db_open(&r->db, ix->file, DB_READ, err);
     if (code == RAG_OK)
         code = db_exec(r->db, "PRAGMA cache_size = -4000; CREATE VIRTUAL TABLE temp.vocabulary USING "
@@ -268,6 +269,19 @@ const rag_str *reader_split_heading(rag_str heading, rag_arena *arena, size_t *n
 
 /* ---- frequencies ---------------------------------------------------------------------------------- */
 
+/* Counted once for each state of kb.db: a question asks for every term. */
+static rag_code count_rows(rag_reader *r, int64_t *rows, rag_err *err)
+{
+    int64_t version;
+    rag_code code = db_number(r->db, &version, "PRAGMA data_version", NO_VALUES, err);
+    if (code == RAG_OK && version != r->data_version)
+        code = db_number(r->db, &r->rows, "SELECT coalesce(sum(n_chunks), 0) FROM versions", NO_VALUES, err);
+    if (code == RAG_OK)
+        r->data_version = version;
+    *rows = r->rows;
+    return code;
+}
+
 rag_code rag_reader_frequency(rag_reader *r, const rag_term *term, int64_t *df, int64_t *rows, rag_err *err)
 {
     char marked[64] = { MARK_STEM };
@@ -279,7 +293,5 @@ rag_code rag_reader_frequency(rag_reader *r, const rag_term *term, int64_t *df, 
     rag_code code = db_number(r->db, df, "SELECT doc FROM vocabulary WHERE term = ?", BIND(text(indexed)), err);
     if (code == RAG_NOT_FOUND)
         code = RAG_OK;
-    if (code == RAG_OK)
-        code = db_number(r->db, rows, "SELECT coalesce(sum(n_chunks), 0) FROM versions", NO_VALUES, err);
-    return code;
+    return code == RAG_OK ? count_rows(r, rows, err) : code;
 }

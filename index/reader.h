@@ -11,6 +11,7 @@ struct rag_reader {
     bm25 *bm25;
     uint8_t *only; /* a search's positions with its quotes */
     size_t only_bytes;
+    int64_t data_version, rows; /* indexed rows, counted when kb.db was at that version; 0 = not yet */
 };
 
 /* Opens a read transaction and checks that kb.db still holds the snapshot's generation: RAG_BUSY when it was

@@ -11,7 +11,7 @@ enum {
     MAX_TOP_K = 100,
     DEFAULT_CANDIDATES = 100,
     MAX_CANDIDATES = 1000,
-    MAX_QUOTE_CHECKS = 4000, /* passages whose text is compared with the quotes */
+    MAX_QUOTE_CHECKS = 2000, /* passages whose text is compared with the quotes: the best by BM25 */
 };
 
 typedef struct search {
@@ -136,10 +136,18 @@ static bool holds_quotes(const plan *p, rag_str passage, rag_arena *scratch)
     return true;
 }
 
+static int by_position(const void *a, const void *b)
+{
+    uint32_t p = *(const uint32_t *)a, q = *(const uint32_t *)b;
+    return (p > q) - (p < q);
+}
+
+/* In the order of positions, so that passages of one block of text come together and it is unpacked once. */
 static rag_code check_quotes(search *x, rag_buf *passage, rag_arena *scratch, rag_err *err)
 {
     size_t kept = 0;
     rag_code code = RAG_OK;
+    qsort(x->by_text, x->n_by_text, sizeof *x->by_text, by_position);
     for (size_t i = 0; code == RAG_OK && i < x->n_by_text; i++) {
         uint32_t at = x->by_text[i];
         if (x->q->deadline_ms > 0 && rag_clock_ms() > x->q->deadline_ms)
@@ -152,10 +160,11 @@ static rag_code check_quotes(search *x, rag_buf *passage, rag_arena *scratch, ra
         bit_set(x->r->only, at);
     }
     x->n_by_text = kept;
+    qsort_r(x->by_text, kept, sizeof *x->by_text, by_text_score, x);
     return code;
 }
 
-/* A quote of punctuation alone has no token to look up: every visible passage may hold it. */
+/* A quote of punctuation alone has no token to look up: any visible passage may hold it, and the first ones are looked at. */
 static void take_all_visible(search *x)
 {
     size_t n = 0;
@@ -164,7 +173,6 @@ static void take_all_visible(search *x)
         if (bit_is_set(x->filter->bits, i) && bm25_has_quotes(x->r->bm25, &x->plan, i))
             x->by_text[n++] = i;
     x->n_by_text = n;
-    qsort_r(x->by_text, n, sizeof *x->by_text, by_text_score, x);
 }
 
 static void clear_only(rag_reader *r, size_t bytes)

@@ -180,6 +180,9 @@ static void test_generations__another_models_generation_is_not_taken(void **stat
     rag_writer_end(w);
     assert_int_equal(served(serves), 1);
     assert_int_equal(served(writes), 2);
+    assert_code(rag_index_activate(serves, 2, &kb_err), RAG_CONFIG);
+    assert_ok(rag_index_activate(serves, 1, &kb_err));
+    assert_int_equal(served(writes), 1);
     rag_index_close(serves);
     rag_index_close(writes);
 }
