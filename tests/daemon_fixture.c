@@ -50,7 +50,9 @@ world *world_new(void)
     rag_buf text;
     rag_buf_init(&text, RAG_MAX_LINE);
     rag_buf_putf(&text, "[storage]\ndir = data\n[unix]\npath = ragd.sock\n[http]\nlisten = 127.0.0.1:0\n[models]\n"
-                        "embed = /fake/embedder\ndecoder = /fake/decoder\n[prompts]\ndir = %s\n", prompts);
+                        "embed = /fake/embedder\ndecoder = /fake/decoder\n[prompts]\ndir = %s\n"
+                        /* confidence is calibrated on the real embedder's cosines */
+                        "[answer]\nrefuse_below = 0\n", prompts);
     write_file(conf, text.ptr);
     rag_buf_free(&text);
     free(prompts);
