@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 
 enum { MAX_MARKER = 99, MAX_CHECKED = 8 };
-static const double MIN_SUPPORT = 0.8;
+static const double MIN_SUPPORT = 0.9;
 
 /* ---- passages --------------------------------------------------------------------- */
 

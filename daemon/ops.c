@@ -112,6 +112,7 @@ static void put_readiness(ragd *d, json_writer *w, http_request *q)
     json_cstr(w, "embedder", facts.embedder_ready ? "ready" : "loading");
     json_cstr(w, "index", d->index ? "ready" : "loading");
     json_int(w, "generation", d->view.generation);
+    json_int(w, "documents", d->view.documents);
     json_cstr(w, "decoder", decoder_state_name(facts.decoder_state));
 }
 
