@@ -242,12 +242,15 @@ static void test_llm__two_together_answer_as_each_alone(void **state)
     free(alone_b);
 }
 
+static const char secret[] = "The secret password of the tower is";
+
 /* Long enough that a sliding window of 512 tokens has moved past its beginning. */
-static char *long_prompt(const char *last)
+static char *long_prompt(int lines, const char *last)
 {
     rag_buf b;
     rag_buf_init(&b, RAG_MAX_PROMPT);
-    for (int i = 0; i < 24; i++)
+    rag_buf_putf(&b, "%s saffron.\n", secret);
+    for (int i = 0; i < lines; i++)
         rag_buf_putf(&b, "House %d is painted in colour %d and its owner has lived there for %d years, with %d cats.\n", i,
                      3 * i + 1, 2 * i + 5, i % 4);
     rag_buf_puts(&b, shots);
@@ -261,7 +264,7 @@ static void test_llm__a_reused_beginning_changes_nothing(void **state)
     rag_llm_done fresh, reused;
     (void)state;
     need_base();
-    char *first = long_prompt("The capital of France is"), *second = long_prompt("The capital of Japan is");
+    char *first = long_prompt(24, "The capital of France is"), *second = long_prompt(24, "The capital of Japan is");
     rag_llm *m = open_llm(&opt);
     char *expected = complete(m, second, SURE, &fresh);
     assert_int_equal(fresh.cached_tokens, 0);
@@ -277,6 +280,30 @@ static void test_llm__a_reused_beginning_changes_nothing(void **state)
     assert_int_equal(reused.cached_tokens, reused.prompt_tokens - 1);
     assert_true(fabs(reused.mean_logprob - fresh.mean_logprob) < 0.05);
     assert_string_equal(text, expected);
+    free(text);
+    free(first);
+    free(second);
+    free(expected);
+    rag_llm_close(m);
+}
+
+static void test_llm__a_beginning_that_a_window_has_passed_is_reused(void **state)
+{
+    rag_llm_options opt = { .model_path = base_path, .context_tokens = 2048 };
+    rag_llm_done fresh, reused;
+    (void)state;
+    need_base();
+    char *first = long_prompt(60, "The capital of France is"), *second = long_prompt(4, secret);
+    rag_llm *m = open_llm(&opt);
+    char *expected = complete(m, second, SURE, &fresh);
+    rag_llm_close(m);
+    m = open_llm(&opt);
+    free(complete(m, first, SURE, &reused));
+    assert_true(reused.prompt_tokens > 1200);
+    char *text = complete(m, second, SURE, &reused);
+    assert_true(reused.cached_tokens > 80);
+    assert_string_equal(text, expected);
+    assert_true(fabs(reused.mean_logprob - fresh.mean_logprob) < 0.02);
     free(text);
     free(first);
     free(second);
@@ -343,9 +370,9 @@ typedef struct interrupter {
 static void *interrupt_until_told(void *context)
 {
     interrupter *i = context;
-    for (int n = 0; n < 40 && !atomic_load(&i->done); n++) {
+    for (unsigned n = 0; n < 24 && !atomic_load(&i->done); n++) {
+        usleep(5000 + n % 8 * 20000);
         rag_llm_interrupt(i->m);
-        usleep(2000);
     }
     return NULL;
 }
@@ -357,19 +384,23 @@ static void test_llm__interrupted_decodes_leave_no_trace(void **state)
     pthread_t thread;
     (void)state;
     need_base();
-    char *one = long_prompt("The capital of France is"), *two = shot("The capital of Japan is");
+    char *one = long_prompt(24, "The capital of France is"), *two = shot("The capital of Japan is");
     char *alone_a = complete(base, one, SURE, NULL), *alone_b = complete(base, two, SURE, NULL);
     /* Other prompts take the slots, so that these are evaluated anew. */
     free(complete(base, "x", 1, NULL));
-    rag_llm_request req_a = request(&a, one, SURE), req_b = request(&b, two, SURE);
+    rag_llm_request req_a = request(&a, one, SURE), req_b = request(&b, two, 24);
     submit(base, &req_b);
+    while (b.n_pieces == 0)
+        rag_llm_step(base);
     submit(base, &req_a);
     assert_int_equal(pthread_create(&thread, NULL, interrupt_until_told, &i), 0);
     run_all(base);
     atomic_store(&i.done, true);
     pthread_join(thread, NULL);
     assert_string_equal(a.text.ptr, alone_a);
-    assert_string_equal(b.text.ptr, alone_b);
+    /* It runs on beside the long prompt, so that a decode has parts of both. */
+    assert_int_equal(b.done.finish, RAG_LLM_LENGTH);
+    assert_memory_equal(b.text.ptr, alone_b, strlen(alone_b));
     rag_buf_free(&a.text);
     rag_buf_free(&b.text);
     free(one);
@@ -531,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_llm__a_seed_settles_the_sample),
         cmocka_unit_test(test_llm__two_together_answer_as_each_alone),
         cmocka_unit_test(test_llm__a_reused_beginning_changes_nothing),
+        cmocka_unit_test(test_llm__a_beginning_that_a_window_has_passed_is_reused),
         cmocka_unit_test(test_llm__deterministic_reuses_nothing),
         cmocka_unit_test(test_llm__a_cancel_frees_the_slot_in_one_step),
         cmocka_unit_test(test_llm__interrupted_decodes_leave_no_trace),
