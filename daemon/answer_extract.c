@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 
 /* A further sentence is worth its length only when it scores nearly as high as the best. */
-static const double MAX_GAP = 1.0;
+static const double MAX_GAP = 0.8;
 
 rag_str answer_refusal(rag_lang lang)
 {
