@@ -11,11 +11,6 @@ typedef struct listing {
     int64_t document, start, end;
 } listing;
 
-static void see_snapshot(job *j)
-{
-    j->snapshot = rag_index_acquire(j->d->index);
-}
-
 static void render_list(job *j, const listing *l, const rag_document *docs, size_t n)
 {
     json_writer w;
@@ -40,10 +35,12 @@ static void run_list(job *j, rag_reader *r)
     rag_document *docs;
     size_t n;
     rag_filter filter = { .collection = l->collection, .all_groups = j->may_see_all };
-    see_snapshot(j);
+    rag_code code;
+    job_pin(j);
     /* One more than asked for says whether there is a next page. */
-    rag_code code = rag_reader_documents(r, j->snapshot, &filter, l->after, (size_t)l->limit + 1, j->arena, &docs, &n,
-                                         &err);
+    do
+        code = rag_reader_documents(r, j->snapshot, &filter, l->after, (size_t)l->limit + 1, j->arena, &docs, &n, &err);
+    while (job_repin(j, code));
     if (code == RAG_OK)
         render_list(j, l, docs, n);
     else if (code == RAG_NOT_FOUND)
@@ -58,8 +55,11 @@ static bool find(job *j, rag_reader *r, rag_document *doc)
 {
     const listing *l = j->state;
     rag_err err = { 0 };
-    see_snapshot(j);
-    rag_code code = rag_reader_document(r, j->snapshot, l->document, j->arena, doc, &err);
+    rag_code code;
+    job_pin(j);
+    do
+        code = rag_reader_document(r, j->snapshot, l->document, j->arena, doc, &err);
+    while (job_repin(j, code));
     if (code == RAG_OK && (j->may_see_all || doc->groups.len == 0))
         return true;
     if (code == RAG_OK || code == RAG_NOT_FOUND)

@@ -45,7 +45,7 @@ static void run_list(job *j, rag_reader *r)
     rag_generation *list;
     size_t n;
     (void)r;
-    j->snapshot = rag_index_acquire(j->d->index);
+    job_pin(j);
     if (rag_index_generations(j->d->index, j->arena, &list, &n, &err) == RAG_OK)
         render_list(j, list, n);
     else

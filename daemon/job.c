@@ -229,6 +229,22 @@ void job_finish(job *j)
     mailbox_post(j->d->mail, &j->done);
 }
 
+void job_pin(job *j)
+{
+    if (!j->snapshot)
+        j->snapshot = rag_index_acquire(j->d->index);
+}
+
+bool job_repin(job *j, rag_code code)
+{
+    if (code != RAG_BUSY || j->is_repinned || rag_index_refresh(j->d->index, NULL, NULL) != RAG_OK)
+        return false;
+    j->is_repinned = true;
+    rag_snapshot_release(j->snapshot);
+    j->snapshot = rag_index_acquire(j->d->index);
+    return true;
+}
+
 void job_fail(job *j, const rag_err *err, const char *param)
 {
     static const struct {

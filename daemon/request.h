@@ -82,6 +82,7 @@ struct job {
     job_step *step;
     job *next;
     rag_snapshot *snapshot;
+    bool is_repinned;    /* see job_repin */
     embedding embed;
     decoding decode;
     void *state;         /* of the route, in the arena */
@@ -113,6 +114,11 @@ void job_finish(job *j);
 
 /* The owner: writes what went wrong, from an error of a lower room.  Unexpected ones are logged. */
 void job_fail(job *j, const rag_err *err, const char *param);
+/* A worker: pins the current snapshot to the job, if none is pinned yet. */
+void job_pin(job *j);
+/* A worker: a read said RAG_BUSY because the pinned generation is gone (a restore, or history let it go).  Pins the state
+ * that is current now and returns true, once a job: the read is tried again. */
+bool job_repin(job *j, rag_code code);
 /* The owner: one server-sent event; `json` is copied. */
 void job_event(job *j, const char *event, rag_str json);
 

@@ -52,10 +52,12 @@ bool search_run(job *j, rag_reader *r, search *s)
                      .candidates = j->tuning.candidates,
                      .rrf_k = j->tuning.rrf_k,
                      .filter = { .collection = s->collection, .all_groups = j->may_see_all } };
-    if (!j->snapshot)
-        j->snapshot = rag_index_acquire(j->d->index);
+    rag_code code;
     double start = rag_clock_ms();
-    rag_code code = rag_reader_search(r, j->snapshot, &q, j->arena, &s->hits, &s->n_hits, &err);
+    job_pin(j);
+    do
+        code = rag_reader_search(r, j->snapshot, &q, j->arena, &s->hits, &s->n_hits, &err);
+    while (job_repin(j, code));
     s->ms = rag_clock_ms() - start;
     return code == RAG_OK || fail(j, &err);
 }

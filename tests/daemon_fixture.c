@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -171,6 +172,7 @@ void world_spawn(world *w, const char *const *words)
     assert_int_equal(pipe(out), 0);
     w->pid = fork();
     if (w->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails takes its daemon along */
         close(out[0]);
         exec_daemon(w, words, out[1]);
     }

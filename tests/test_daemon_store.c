@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "index/index.h"
 #include "tests/daemon_fixture.h"
 
 static world *the_world;
@@ -324,6 +325,31 @@ static void test_daemon_store__new_generations_are_served_while_searches_go_on(v
 
 /* ---- care --------------------------------------------------------------------------- */
 
+static void test_daemon_store__a_restore_is_served_without_an_error(void **state)
+{
+    (void)state;
+    world *w = world_new();
+    rag_err err = { 0 };
+    rag_index *ix;
+    char *data = world_path(w, "data"), *backup = world_path(w, "backup.db");
+    world_write(w, "a.md", "The old price is nineteen euros.\n");
+    world_ingest(w, "default", NULL);
+    assert_int_equal(rag_index_open(&ix, &(rag_index_options){ .dir = data }, &err), RAG_OK);
+    assert_int_equal(rag_index_backup(ix, backup, &err), RAG_OK);
+    rag_index_close(ix);
+    world_write(w, "a.md", "The new price is thirty euros.\n");
+    world_ingest(w, "default", NULL);
+    START(w);
+    assert_true(finds(w, "price", "thirty"));
+    assert_int_equal(rag_index_restore(data, backup, &err), RAG_OK);
+    assert_true(finds(w, "price", "nineteen")); /* at once, not at the next refresh */
+    cJSON_Delete(world_json(w, "GET", "/v1/documents", NULL));
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    free(data);
+    free(backup);
+    world_free(w);
+}
+
 static void test_daemon_store__verify_finds_a_sound_store_sound(void **state)
 {
     (void)state;
@@ -366,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_daemon_store__groups_hide_documents_from_tcp_without_keys),
         cmocka_unit_test(test_daemon_store__activate_goes_back_and_latest_returns),
         cmocka_unit_test(test_daemon_store__new_generations_are_served_while_searches_go_on),
+        cmocka_unit_test(test_daemon_store__a_restore_is_served_without_an_error),
         cmocka_unit_test(test_daemon_store__verify_finds_a_sound_store_sound),
         cmocka_unit_test(test_daemon_store__backup_is_made_over_the_unix_socket_only),
     };
