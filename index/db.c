@@ -124,7 +124,7 @@ rag_code db_open(db **out, const char *file, db_mode mode, rag_err *err)
     sqlite3_busy_timeout(d->handle, mode == DB_READ ? READER_WAIT_MS : WRITER_WAIT_MS);
     sqlite3_db_config(d->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     code = db_exec(d, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; "
-                      "PRAGMA journal_size_limit = 16777216", err);
+                      "PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -1000", err);
     if (code == RAG_OK)
         code = text_register(d, err);
     if (code == RAG_OK)

@@ -17,7 +17,7 @@ rag_code rag_reader_open(rag_reader **out, rag_index *ix, rag_err *err)
     r->data_version = -1;
     rag_code code = db_open(&r->db, ix->file, DB_READ, err);
     if (code == RAG_OK)
-        code = db_exec(r->db, "PRAGMA cache_size = -4000; CREATE VIRTUAL TABLE temp.vocabulary USING "
+        code = db_exec(r->db, "PRAGMA cache_size = -1000; CREATE VIRTUAL TABLE temp.vocabulary USING "
                               "fts5vocab('main', 'chunk_fts', 'row')", err);
     if (code != RAG_OK) {
         rag_reader_close(r);
