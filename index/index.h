@@ -174,6 +174,7 @@ typedef struct rag_writer_options {
     int dim;
     const char *chunker;     /* version and settings of the chunker; a change re-chunks */
     bool full;               /* another model is taken over; every document must be put again */
+    bool dry_run;            /* nothing of this run stays; it cannot publish */
 } rag_writer_options;
 
 /* Takes DIR/ingest.lock (RAG_BUSY), sweeps what a killed run left, and refuses another model

@@ -144,6 +144,8 @@ static void clean_up(rag_writer *w, int64_t number)
 rag_code rag_writer_publish(rag_writer *w, rag_published *out, rag_err *err)
 {
     *out = (rag_published){ 0 };
+    if (w->is_dry)
+        return rag_fail(err, RAG_INVALID, "a dry run cannot publish");
     rag_code code = writer_commit(w, err);
     if (code == RAG_OK)
         code = db_exec(w->db, "PRAGMA synchronous = FULL", err);

@@ -47,7 +47,7 @@ static rag_code give_up(rag_writer *w, rag_code code, rag_err *err)
 
 rag_code writer_commit(rag_writer *w, rag_err *err)
 {
-    if (!w->in_transaction)
+    if (!w->in_transaction || w->is_dry)
         return w->failed;
     crash_point("before_commit");
     rag_code code = db_exec(w->db, "COMMIT", err);
@@ -135,10 +135,13 @@ rag_code rag_writer_begin(rag_writer **out, rag_index *ix, const rag_writer_opti
         code = open_store(w, err);
     if (code == RAG_OK)
         code = check_model(w, opt, err);
+    if (code == RAG_OK && !opt->dry_run)
+        code = sweep_pending(w->db, err);
+    if (code == RAG_OK && opt->dry_run)
+        code = writer_ready(w, err);
+    w->is_dry = opt->dry_run;
     if (code == RAG_OK)
         code = register_model(w, opt, err);
-    if (code == RAG_OK)
-        code = sweep_pending(w->db, err);
     free(lock);
     if (code != RAG_OK) {
         rag_writer_end(w);
@@ -153,7 +156,7 @@ void rag_writer_end(rag_writer *w)
     if (!w)
         return;
     /* Pending rows stay for the next run to sweep; the embeddings among them are worth keeping. */
-    writer_commit(w, NULL);
+    writer_commit(w, NULL); /* a dry run's transaction ends with its connection */
     db_close(w->db);
     rag_lock_release(w->lock);
     for (size_t i = 0; i < w->n_sources; i++) {

@@ -27,6 +27,7 @@ struct rag_writer {
     size_t n_sources;
 
     bool in_transaction;
+    bool is_dry; /* one transaction from begin to end, rolled back */
     double begun_ms;
     size_t puts;
     size_t bytes;

@@ -71,6 +71,7 @@ static rag_code begin(run *r, rag_err *err)
         .model = e ? *rag_embed_model_id(e) : opt->model->id,
         .model_name = e ? rag_embed_model_name(e) : opt->model->name,
         .dim = e ? rag_embed_dim(e) : opt->model->dim,
+        .dry_run = opt->dry_run,
         .chunker = rag_arena_printf(r->arena, "%d:%zu:%zu", CHUNKER_VERSION,
                                     tokens ? tokens : RAG_CHUNK_TARGET, max ? max : RAG_CHUNK_MAX),
         .full = opt->full,

@@ -46,6 +46,25 @@ static void test_writer__nothing_changed_publishes_nothing(void **state)
     rag_index_close(ix);
 }
 
+static void test_writer__a_dry_run_leaves_nothing_and_cannot_publish(void **state)
+{
+    rag_index *ix = kb_open(*state);
+    kb_ingest(ix, "a.md", "apples", NULL);
+    rag_writer_options dry = kb_run();
+    dry.dry_run = true;
+    rag_writer *w;
+    rag_published p;
+    assert_ok(rag_writer_begin(&w, ix, &dry, &kb_err));
+    kb_put(w, kb_source(w, "other", "/elsewhere", ""), "b.md", "bananas");
+    assert_code(rag_writer_publish(w, &p, &kb_err), RAG_INVALID);
+    rag_writer_end(w);
+    assert_int_equal(count(*state, "sources"), 1);
+    assert_int_equal(count(*state, "collections"), 1);
+    assert_int_equal(count(*state, "versions"), 1);
+    assert_clean(ix);
+    rag_index_close(ix);
+}
+
 static void test_writer__an_update_keeps_the_documents_id(void **state)
 {
     rag_index *ix = kb_open(*state);
@@ -476,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(what_is_published_is_found),
         ROW(nothing_changed_publishes_nothing),
+        ROW(a_dry_run_leaves_nothing_and_cannot_publish),
         ROW(an_update_keeps_the_documents_id),
         ROW(vanished_documents_leave),
         ROW(kept_documents_do_not_vanish),
