@@ -109,7 +109,7 @@ const option option_table[] = {
     { "answer", "sentences", OPTION_INT, .fallback = "3", .min = 1, .max = 3, .help = "Most sentences of an extract." },
     { "answer", "passages", OPTION_INT, .fallback = "5", .min = 1, .max = 20,
       .help = "Passages that an answer is made from." },
-    { "answer", "refuse_below", OPTION_NUMBER, .fallback = "0.15", .min = 0, .max = 1,
+    { "answer", "refuse_below", OPTION_NUMBER, .fallback = "0.25", .min = 0, .max = 1,
       .help = "An answer of less confidence is refused; 0 refuses only what nothing supports." },
 
     { "ingest", "max_bytes", OPTION_SIZE, .fallback = "64M", .min = 1, .max = RAG_MAX_TEXT,

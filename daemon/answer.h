@@ -78,7 +78,7 @@ rag_str answer_passages(const answer_evidence *ev, size_t max_passages, size_t m
 
 typedef enum answer_strictness {
     ANSWER_VERBATIM,  /* must stand in one evidence sentence, after folding: `auto` */
-    ANSWER_SUPPORTED, /* nine tenths of its terms must: `generate` */
+    ANSWER_SUPPORTED, /* or say the same in another order, without any other word: `generate` */
 } answer_strictness;
 
 /* The check: holds generated text against the evidence it was given.  Sentences without support are dropped,

@@ -8,28 +8,14 @@
 #include "base/utf8.h"
 
 enum { MAX_MARKER = 99, MAX_CHECKED = 8 };
-static const double MIN_SUPPORT = 0.9;
+static const double MIN_PAIRS = 0.8;
 
 /* ---- passages --------------------------------------------------------------------- */
 
-/* "[1]" in a source would pass for one of our markers. */
-static void put_without_markers(rag_buf *b, rag_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        rag_buf_putc(b, text.ptr[i]);
-        if (text.ptr[i] == '[' && i + 1 < text.len && text.ptr[i + 1] >= '0' && text.ptr[i + 1] <= '9')
-            rag_buf_putc(b, ' ');
-    }
-}
-
 static void put_passage(rag_buf *b, size_t n, rag_str text)
 {
-    rag_buf line;
-    rag_buf_init(&line, RAG_MAX_REPLY);
-    answer_put_folded(&line, text);
     rag_buf_putf(b, "%s[%zu] ", n > 1 ? "\n" : "", n);
-    put_without_markers(b, rag_buf_str(&line));
-    rag_buf_free(&line);
+    answer_put_folded(b, text);
 }
 
 rag_str answer_passages(const answer_evidence *ev, size_t max_passages, size_t max_bytes, rag_arena *arena,
@@ -132,14 +118,29 @@ static bool figures_stand_in(rag_str hay, rag_str generated)
     return true;
 }
 
-/* Unweighed share of the generated text's units that the sentence holds. */
-static double support(rag_str generated, rag_str sentence, rag_arena *arena)
+static bool is_pair(rag_str unit)
 {
-    answer_units *g = answer_units_of(generated, arena);
-    for (size_t i = 0; i < g->n; i++)
-        g->items[i].weight = 1;
-    g->weight = (double)g->n;
-    return answer_units_overlap(g, answer_units_of(sentence, arena));
+    size_t pos = 0;
+    return rag_unicode_class(rag_utf8_next(unit, &pos)) == RAG_CHAR_CJK && pos < unit.len;
+}
+
+/* Share of the generated text's words and Han characters (pairs: of its neighbouring Han characters) that the quote holds. */
+static double held(answer_units *said, const answer_units *quote, bool pairs)
+{
+    said->weight = 0;
+    for (size_t i = 0; i < said->n; i++) {
+        said->items[i].weight = is_pair(said->items[i].text) == pairs;
+        said->weight += said->items[i].weight;
+    }
+    return said->weight > 0 ? answer_units_overlap(said, quote) : 1;
+}
+
+/* Says the same in another order: no word and no Han character that the quote lacks (one can turn the meaning round), and
+ * most neighbours are neighbours there. */
+static bool is_reordered(rag_str said, rag_str quote, rag_arena *arena)
+{
+    answer_units *s = answer_units_of(said, arena), *q = answer_units_of(quote, arena);
+    return s->n > 0 && held(s, q, false) >= 1 && held(s, q, true) >= MIN_PAIRS;
 }
 
 /* Cuts "[12]" markers out of s and returns the first of them, 0 when there is none. */
@@ -178,7 +179,7 @@ static bool supports(const check *c, size_t marker, rag_str text, rag_str bones)
         return false;
     if (stands_in(quote_bones, bones))
         return true;
-    return c->strictness == ANSWER_SUPPORTED && support(text, quote, c->arena) >= MIN_SUPPORT;
+    return c->strictness == ANSWER_SUPPORTED && is_reordered(text, quote, c->arena);
 }
 
 /* The marker that the decoder set is tried first, then the others in order; -1 when none supports text. */
@@ -218,6 +219,9 @@ static void keep_if_supported(const check *c, rag_str sentence, answer_result *o
     long marker = find_support(c, said, marked);
     if (marker < 0)
         return;
+    double confidence = answer_confidence(c->ev, &c->ev->sentences[c->order[marker]]);
+    if (confidence < out->confidence)
+        out->confidence = confidence;
     if (text->len)
         rag_buf_putc(text, ' ');
     answer_put_folded(text, said);

@@ -187,9 +187,9 @@ static double passage_overlap(const answer_evidence *ev, const rag_hit *h)
     return overlap;
 }
 
-/* Logistic over the best sentence: its cosine, its overlap, its passage's overlap, and whether both halves of the
+/* Logistic over a sentence: its cosine, its overlap, its passage's overlap, and whether both halves of the
  * search put its passage first.  Fitted on 600 xquad questions asked with and without their article. */
-static double confidence(const answer_evidence *ev, const answer_sentence *s)
+double answer_confidence(const answer_evidence *ev, const answer_sentence *s)
 {
     if (s->cosine > 0 && rag_unicode_lang(s->text) != ev->lang)
         return confidence_across(s);
@@ -210,5 +210,5 @@ void answer_rank(answer_evidence *ev, const float *question_vector, float *const
         s->score += (s->cosine - 0.78) / 0.12;
     }
     qsort(ev->sentences, ev->n_sentences, sizeof *ev->sentences, by_score);
-    ev->confidence = ev->n_sentences ? confidence(ev, &ev->sentences[0]) : 0;
+    ev->confidence = ev->n_sentences ? answer_confidence(ev, &ev->sentences[0]) : 0;
 }

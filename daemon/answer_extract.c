@@ -27,6 +27,14 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
 }
 
+static bool is_marker_at(rag_str s, size_t pos)
+{
+    size_t end = pos + 1;
+    while (end < s.len && s.ptr[end] >= '0' && s.ptr[end] <= '9')
+        end++;
+    return s.ptr[pos] == '[' && end > pos + 1 && end < s.len && s.ptr[end] == ']';
+}
+
 void answer_put_folded(rag_buf *b, rag_str text)
 {
     for (size_t i = 0; i < text.len;) {
@@ -35,7 +43,10 @@ void answer_put_folded(rag_buf *b, rag_str text)
         while (run < text.len && is_blank(text.ptr[run]))
             has_break |= text.ptr[run++] == '\n';
         if (run == i) {
+            bool forges = is_marker_at(text, i);
             rag_buf_putc(b, text.ptr[i++]);
+            if (forges)
+                rag_buf_putc(b, ' ');
             continue;
         }
         bool glue = has_break && is_cjk_at(text, i, true) && is_cjk_at(text, run, false);

@@ -21,7 +21,11 @@ answer_units *answer_units_of(rag_str text, rag_arena *arena);
 /* Share (0–1) of q's weight whose units stand in `in`. */
 double answer_units_overlap(const answer_units *q, const answer_units *in);
 
-/* Appends text with each run of white space that holds a line break as one space, or as nothing between Han characters. */
+/* That sentence s answers the question (0-1). */
+double answer_confidence(const answer_evidence *ev, const answer_sentence *s);
+
+/* Appends text with each run of white space that holds a line break as one space, or as nothing between Han characters.
+ * "[1]" becomes "[ 1]": in a source, or left by the decoder, it would pass for one of our markers. */
 void answer_put_folded(rag_buf *b, rag_str text);
 
 /* Fills a citation of hit `hit` for span (bytes in the hit's text). */

@@ -74,7 +74,7 @@ static bool take_generated(job *j, rag_reader *r, ask *a)
         return false;
     if (!answer_check(&a->evidence, a->order, ask_allowed_support(a), generated_text(j), ask_strictness(a), j->arena,
                       &result) ||
-        result.refused)
+        result.confidence < j->tuning.refuse_below)
         return false;
     a->result = result;
     return read_back(j, r, a, &a->result);

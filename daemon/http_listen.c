@@ -107,7 +107,7 @@ static rag_code resolve(const char *listen, struct addrinfo **out, rag_err *err)
 static rag_code fail_listen(rag_err *err, const char *where)
 {
     int e = errno;
-    rag_code code = e == EADDRINUSE ? RAG_BUSY : e == EACCES ? RAG_DENIED : RAG_IO;
+    rag_code code = e == EACCES ? RAG_DENIED : RAG_IO;
     return rag_fail(err, code, "cannot listen on '%s': %s", where, strerror(e));
 }
 

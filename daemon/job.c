@@ -256,7 +256,7 @@ void job_fail(job *j, const rag_err *err, const char *param)
         { RAG_TOO_LARGE, 413, "too_large" },    { RAG_UNSUPPORTED, 501, "unsupported" },
         { RAG_DENIED, 403, "denied" },          { RAG_FULL, 507, "storage_full" },
         { RAG_DEADLINE, 504, "out_of_time" },   { RAG_CANCELED, 503, "canceled" },
-        { RAG_BUSY, 409, "busy" },
+        { RAG_BUSY, 503, "busy" },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].code == err->code) {

@@ -178,6 +178,17 @@ static int serve(configuration *conf)
     return code;
 }
 
+/* `-t`: what would stop a start. */
+static int check(configuration *conf)
+{
+    rag_err err = { 0 };
+    ragd_options opt = options_of(conf->first, conf->flags);
+    if (ragd_check(&opt, &err) == RAG_OK)
+        return 0;
+    fprintf(stderr, "ragd: %s\n", err.message);
+    return EXIT_CONF;
+}
+
 /* What reading a model takes and frees again goes back to the system: 9 MB with the default models.  (glibc
  * raises the threshold by itself, and large blocks then stay in the heap.) */
 static void keep_heap_small(void)
@@ -203,9 +214,12 @@ int main(int argc, char **argv)
     }
     if (f.print)
         rag_conf_print_effective(conf.first, stdout);
-    else if (f.check)
+    else if (f.check && (code = check(&conf)) == 0)
         printf("the configuration is good: %s\n", *rag_conf_file(conf.first) ? rag_conf_file(conf.first) : "built-in values");
-    code = f.print || f.check ? 0 : serve(&conf);
+    if (!f.print && !f.check)
+        code = serve(&conf);
+    else if (f.print)
+        code = 0;
     rag_conf_free(conf.first);
     rag_conf_free(conf.latest);
     return code;

@@ -122,6 +122,17 @@ static rag_code check_doors(const ragd_options *opt, auth_keys **keys, rag_err *
     return RAG_OK;
 }
 
+rag_code ragd_check(const ragd_options *opt, rag_err *err)
+{
+    auth_keys *keys;
+    rag_sha256 id;
+    int dim;
+    rag_code code = check_doors(opt, &keys, err);
+    if (code == RAG_OK)
+        auth_free(keys);
+    return code == RAG_OK ? rag_embed_identify(opt->embed_path, &id, &dim, err) : code;
+}
+
 static void compare(const char *name, bool is_same)
 {
     if (!is_same)
@@ -162,6 +173,7 @@ rag_code ragd_reread(ragd *d, rag_err *err)
         code = rag_log_open(fresh.log_file, fresh.log_level, err);
     if (code != RAG_OK) {
         auth_free(keys);
+        rag_log_reopen(NULL); /* it may have been rotated all the same */
         rag_log(RAG_ERROR, "the old configuration stays: %s", err->message);
         return code;
     }

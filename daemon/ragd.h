@@ -39,6 +39,8 @@ typedef struct ragd_options {
 typedef rag_code ragd_reload(void *context, ragd_options *out, rag_err *err);
 
 /* Runs until TERM or INT; returns the exit code.  What went wrong is in the log. */
+/* What would stop a start and can be seen without starting: doors, keys, the embedding model. */
+rag_code ragd_check(const ragd_options *opt, rag_err *err);
 int ragd_run(const ragd_options *opt, ragd_reload *reload, void *context);
 
 #endif

@@ -169,10 +169,10 @@ bool route_body(http_request *q, cJSON **out, problem *p)
     if (!may_be_json(q))
         return problem_set(p, 415, "unsupported_media_type", "Content-Type", "the body must be application/json");
     if (body.len == 0)
-        return problem_set(p, 400, "empty_body", NULL, "the body is empty");
+        return problem_set(p, 400, "empty_body", "body", "the body is empty");
     if (json_parse(body, out, &code, &err) == RAG_OK)
         return true;
-    return problem_set(p, 400, code, NULL, "%s", err.message);
+    return problem_set(p, 400, code, "body", "%s", err.message);
 }
 
 bool route_empty_body(http_request *q, problem *p)

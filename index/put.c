@@ -14,12 +14,30 @@ static rag_code find_embedding(rag_writer *w, const rag_sha256 *key, int64_t *id
     return code == RAG_NOT_FOUND ? RAG_OK : code;
 }
 
+/* A damaged one counts as absent, and a full run takes none that it has not made itself. */
 rag_code rag_writer_has_embedding(rag_writer *w, const rag_sha256 *key, bool *has, rag_err *err)
 {
-    int64_t id;
-    rag_code code = find_embedding(w, key, &id, err);
-    *has = id != 0;
+    sqlite3_stmt *q;
+    *has = false;
+    rag_code code = db_query(w->db, &q,
+                             "SELECT sum, vector, EXISTS(SELECT 1 FROM renewed WHERE embedding_id = id) FROM embeddings "
+                             "WHERE key = ? AND model_id = ?",
+                             BIND(hash(key), num(w->model_id)), err);
+    bool row = false;
+    if (code == RAG_OK)
+        code = db_step(w->db, q, &row, err);
+    if (code == RAG_OK && row)
+        *has = (uint64_t)sqlite3_column_int64(q, 0) == rag_xxh3(column_str(q, 1), 0) &&
+               (!w->full || sqlite3_column_int(q, 2) != 0);
+    db_done(q);
     return code;
+}
+
+static rag_code mark_renewed(rag_writer *w, const rag_sha256 *key, rag_err *err)
+{
+    int64_t id = 0;
+    rag_code code = find_embedding(w, key, &id, err);
+    return code == RAG_OK ? db_run(w->db, "INSERT OR IGNORE INTO renewed VALUES(?)", BIND(num(id)), err) : code;
 }
 
 rag_code rag_writer_add_embedding(rag_writer *w, const rag_sha256 *key, const float *vector, rag_err *err)
@@ -29,8 +47,11 @@ rag_code rag_writer_add_embedding(rag_writer *w, const rag_sha256 *key, const fl
     if (code != RAG_OK)
         return code;
     code = db_run(w->db,
-                  "INSERT INTO embeddings(key, model_id, sum, vector) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                  "INSERT INTO embeddings(key, model_id, sum, vector) VALUES(?, ?, ?, ?) "
+                  "ON CONFLICT(key, model_id) DO UPDATE SET sum = excluded.sum, vector = excluded.vector",
                   BIND(hash(key), num(w->model_id), num((int64_t)rag_xxh3(bytes, 0)), blob(bytes)), err);
+    if (code == RAG_OK && w->full)
+        code = mark_renewed(w, key, err);
     return writer_wrote(w, code, bytes.len, err);
 }
 

@@ -33,8 +33,9 @@ rag_code state_read(db *d, store_state *out, rag_err *err);
 /* As if the latest generation were served: what the files of vectors belong to. */
 rag_code state_read_latest(db *d, store_state *out, rag_err *err);
 vectors_identity state_identity(const store_state *st);
-/* Writes the latest generation's vectors.  A failure is logged: they can be made again from kb.db. */
-void state_save_vectors(db *d, const char *dir);
+/* Writes the latest generation's vectors.  A failure is logged: they can be made again from kb.db;
+ * RAG_CORRUPT when kb.db itself cannot give them. */
+rag_code state_save_vectors(db *d, const char *dir, rag_err *err);
 
 typedef struct held_version {
     int64_t id, document_id;

@@ -82,13 +82,16 @@ static rag_code build_and_save(db *d, const char *dir, const store_state *st, ra
     return code;
 }
 
-void state_save_vectors(db *d, const char *dir)
+rag_code state_save_vectors(db *d, const char *dir, rag_err *err)
 {
     store_state st;
     rag_err why;
     rag_code code = state_read_latest(d, &st, &why);
     if (code == RAG_OK && st.latest)
         code = build_and_save(d, dir, &st, &why);
+    if (code == RAG_CORRUPT)
+        return rag_fail(err, code, "%.240s: `ragd-ingest --full` makes it anew", why.message);
     if (code != RAG_OK)
         rag_log(RAG_WARN, "vectors of generation %lld are not saved: %s", (long long)st.latest, why.message);
+    return RAG_OK;
 }

@@ -10,7 +10,8 @@ enum { MAX_PUTS = 64, MAX_BYTES = 4 * 1024 * 1024, MAX_OPEN_MS = 500 };
 
 /* What this run has met; gone with the connection. */
 static const char temporary_tables[] = "CREATE TEMP TABLE seen(document_id INTEGER PRIMARY KEY);"
-                                       "CREATE TEMP TABLE removals(document_id INTEGER PRIMARY KEY)";
+                                       "CREATE TEMP TABLE removals(document_id INTEGER PRIMARY KEY);"
+                                       "CREATE TEMP TABLE renewed(embedding_id INTEGER PRIMARY KEY)";
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 

@@ -122,8 +122,23 @@ static bool take_flag(cli *c, int option)
     return true;
 }
 
+/* No part of a document's path is empty, "." or "..". */
+static bool is_prefix(const char *s)
+{
+    while (*s == '/')
+        s++;
+    for (size_t n; *s; s += n + (s[n] == '/')) {
+        n = strcspn(s, "/");
+        if (n == 0 || (n <= 2 && strspn(s, ".") >= n))
+            return false;
+    }
+    return true;
+}
+
 static rag_code check(const cli *c, rag_err *err)
 {
+    if (c->prefix && !is_prefix(c->prefix))
+        return rag_fail(err, RAG_INVALID, "not a prefix for paths: '%s'", c->prefix);
     if (c->collection && !is_name(c->collection))
         return rag_fail(err, RAG_INVALID, "not a name for a collection: '%s'", c->collection);
     if (c->paths.n == 0 && (c->collection || c->groups || c->prefix || c->url))

@@ -115,7 +115,7 @@ static void finish(parse *p, rag_str path, rag_str fallback)
     doc->title = own_title(doc);
     if (doc->title.len == 0 && !rag_str_eq(fallback, base_name(path))) {
         rag_str clean = parse_clean(p->arena, fallback);
-        doc->title = rag_str_sub(clean, 0, rag_utf8_floor(clean, PARSE_MAX_HEADING));
+        doc->title = rag_str_trim(rag_str_sub(clean, 0, rag_utf8_floor(clean, PARSE_MAX_HEADING)));
     }
     doc->has_title = doc->title.len > 0;
     if (!doc->has_title)

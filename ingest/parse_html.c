@@ -138,18 +138,24 @@ static bool is_space(uint32_t c)
     return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0;
 }
 
+/* gumbo writes a reference far beyond Unicode ("&#x99999999;") as bytes that are no character: they come here as U+FFFD. */
+static void put_char(rag_buf *b, uint32_t c)
+{
+    char bytes[4];
+    rag_buf_put(b, (rag_str){ bytes, rag_utf8_encode(c, bytes) });
+}
+
 static void put_text(html *h, rag_str s)
 {
     bool keep = h->pre > 0 && !h->table && h->heading == 0;
     for (size_t pos = 0; pos < s.len;) {
-        size_t at = pos;
         uint32_t c = rag_utf8_next(s, &pos);
         if (keep && (c == '\n' || c == '\t' || c == ' '))
             rag_buf_putc(&h->line, (char)c);
         else if (is_space(c))
             put_space(h);
         else if (c >= 0x20 && c != 0x7f)
-            rag_buf_put(&h->line, rag_str_sub(s, at, pos));
+            put_char(&h->line, c);
     }
 }
 
@@ -288,9 +294,16 @@ static void enter_cell(html *h)
 
 static void take_title(html *h, const GumboNode *node)
 {
-    const GumboNode *text = first_child(node);
-    if (h->title.len == 0 && text && text->type == GUMBO_NODE_TEXT)
-        h->title = parse_clean(h->arena, rag_str_of(text->v.text.text));
+    const GumboNode *child = first_child(node);
+    if (h->title.len > 0 || !child || child->type != GUMBO_NODE_TEXT)
+        return;
+    rag_str text = rag_str_of(child->v.text.text);
+    rag_buf valid;
+    rag_buf_init(&valid, RAG_MAX_TEXT);
+    for (size_t pos = 0; pos < text.len;)
+        put_char(&valid, rag_utf8_next(text, &pos));
+    h->title = parse_clean(h->arena, rag_buf_str(&valid));
+    rag_buf_free(&valid);
 }
 
 /* False when what is inside is left out. */

@@ -160,6 +160,14 @@ static rag_code run_all(run *r, rag_err *err)
     return code == RAG_OK ? publish(r, err) : code;
 }
 
+/* What a run that has published nothing reports. */
+static int64_t latest_generation(rag_index *index, rag_arena *arena)
+{
+    rag_generation *list;
+    size_t n;
+    return rag_index_generations(index, arena, &list, &n, NULL) == RAG_OK && n > 0 ? list[0].number : 0;
+}
+
 rag_code rag_ingest_run(rag_index *index, rag_embedder *embedder, const rag_ingest_options *opt, rag_arena *arena,
                         rag_ingest_summary *out, rag_err *err)
 {
@@ -170,6 +178,8 @@ rag_code rag_ingest_run(rag_index *index, rag_embedder *embedder, const rag_inge
     rag_code code = run_all(&r, err);
     plan_close(&r);
     rag_writer_end(r.writer);
+    if (index && out->generation == 0)
+        out->generation = latest_generation(index, arena);
     rag_ingest_failure *failures = rag_arena_array(arena, out->n_failures + 1, sizeof *failures);
     if (out->n_failures)
         memcpy(failures, r.failures, out->n_failures * sizeof *failures);

@@ -192,6 +192,16 @@ static void test_answer__passages_are_numbered_and_cannot_forge_a_marker(void **
     assert_true(contains(p, "[ 1] for details"));
 }
 
+static void test_answer__a_source_s_own_marker_names_no_citation(void **state)
+{
+    (void)state;
+    answer_evidence ev = help_centre("Where do I see the details?");
+    answer_result r;
+    answer_extract(&ev, 1, arena, &r);
+    assert_true(rag_str_eq(r.answer, RAG_STR("See [ 1] for details. [1]")));
+    assert_true(rag_str_eq(r.citations[0].quote, RAG_STR("See [1] for details.")));
+}
+
 static void test_answer__passages_stop_at_the_byte_limit_on_whole_sentences(void **state)
 {
     (void)state;
@@ -245,6 +255,27 @@ static void test_answer__check_allows_other_words_order_only_when_supported(void
     assert_false(check(&ev, "Any item may be returned within 31 days.", ANSWER_SUPPORTED, &r));
 }
 
+static void test_answer__check_refuses_one_changed_word(void **state)
+{
+    (void)state;
+    answer_evidence ev = help_centre("How many days do I have to return an item after delivery?");
+    answer_result r;
+    assert_false(check(&ev, "Any item may be exchanged within 30 days of delivery.", ANSWER_SUPPORTED, &r));
+    rag_hit h = hit("保修.md", "保修", "保修期从签收之日起计算，涵盖材料和工艺缺陷。", 0, 1);
+    answer_evidence zh = collect("保修期从什么时候起计算？", &h, 1);
+    assert_false(check(&zh, "维修期从签收之日起计算，涵盖材料和工艺缺陷。", ANSWER_SUPPORTED, &r));
+    assert_true(check(&zh, "保修期涵盖材料和工艺缺陷，从签收之日起计算。", ANSWER_SUPPORTED, &r));
+}
+
+static void test_answer__a_generated_answer_is_as_sure_as_what_it_cites(void **state)
+{
+    (void)state;
+    answer_evidence ev = help_centre("Within how many days of delivery may I return an item?");
+    answer_result r;
+    assert_true(check(&ev, "Refunds take 5 working days.", ANSWER_VERBATIM, &r));
+    assert_true(r.confidence < ev.confidence);
+}
+
 static void test_answer__check_corrects_a_wrong_marker(void **state)
 {
     (void)state;
@@ -268,6 +299,15 @@ static void test_answer__check_numbers_citations_by_first_use_and_reuses_them(vo
                       ANSWER_VERBATIM, &r));
     assert_int_equal(r.n_citations, 2);
     assert_true(rag_str_ends(r.answer, RAG_STR("Items must be complete. [1]")));
+}
+
+static void test_answer__check_lets_no_marker_inside_of_a_marker_through(void **state)
+{
+    (void)state;
+    answer_evidence ev = help_centre("Within how many days may I return an item?");
+    answer_result r;
+    assert_true(check(&ev, "within [[1]30] days of delivery", ANSWER_VERBATIM, &r));
+    assert_true(rag_str_eq(r.answer, RAG_STR("within [ 30] days of delivery [1]")));
 }
 
 static void test_answer__check_ignores_width_case_and_line_breaks(void **state)
@@ -296,12 +336,16 @@ int main(void)
         TEST(test_answer__a_source_in_the_other_language_needs_no_common_term),
         TEST(test_answer__vectors_decide_between_equal_overlaps),
         TEST(test_answer__passages_are_numbered_and_cannot_forge_a_marker),
+        TEST(test_answer__a_source_s_own_marker_names_no_citation),
         TEST(test_answer__passages_stop_at_the_byte_limit_on_whole_sentences),
         TEST(test_answer__check_keeps_what_stands_in_the_source),
         TEST(test_answer__check_drops_what_does_not),
         TEST(test_answer__check_allows_other_words_order_only_when_supported),
+        TEST(test_answer__check_refuses_one_changed_word),
+        TEST(test_answer__a_generated_answer_is_as_sure_as_what_it_cites),
         TEST(test_answer__check_corrects_a_wrong_marker),
         TEST(test_answer__check_numbers_citations_by_first_use_and_reuses_them),
+        TEST(test_answer__check_lets_no_marker_inside_of_a_marker_through),
         TEST(test_answer__check_ignores_width_case_and_line_breaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

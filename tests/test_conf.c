@@ -109,7 +109,7 @@ static void test_conf__empty_file_gives_the_defaults(void **state)
     assert_int_equal(rag_conf_int(c, "storage.keep_generations"), 10);
     assert_int_equal(rag_conf_int(c, "llm.threads"), 0);
     assert_false(rag_conf_bool(c, "llm.deterministic"));
-    assert_true(rag_conf_number(c, "answer.refuse_below") == 0.15);
+    assert_true(rag_conf_number(c, "answer.refuse_below") == 0.25);
     assert_string_equal(rag_conf_string(c, "answer.mode"), "auto");
     assert_string_equal(rag_conf_path(c, "http.key_file"), "");
     assert_string_equal(rag_conf_path(c, "models.reranker"), "");

@@ -82,8 +82,8 @@ static void test_daemon_strict__bodies_that_are_not_json(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        refuse("/v1/ask", cases[i].body, 400, cases[i].code, "");
-        refuse("/v1/search", cases[i].body, 400, cases[i].code, "");
+        refuse("/v1/ask", cases[i].body, 400, cases[i].code, "body");
+        refuse("/v1/search", cases[i].body, 400, cases[i].code, "body");
     }
 }
 
@@ -266,7 +266,7 @@ static void test_daemon_strict__bodies_of_bare_routes_are_empty_objects(void **s
     (void)state;
     refuse("/v1/verify", "{\"deep\":true}", 400, "unknown_key", "deep");
     refuse("/v1/generations/1/activate", "[]", 400, "invalid_type", "");
-    refuse("/v1/reload", "{", 400, "invalid_json", "");
+    refuse("/v1/reload", "{", 400, "invalid_json", "body");
     cJSON_Delete(world_json(the_world, "POST", "/v1/verify", "{}"));
     cJSON_Delete(world_json(the_world, "POST", "/v1/reload", NULL));
 }

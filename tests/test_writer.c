@@ -65,6 +65,29 @@ static void test_writer__a_dry_run_leaves_nothing_and_cannot_publish(void **stat
     rag_index_close(ix);
 }
 
+static void test_writer__a_damaged_embedding_is_made_anew_or_told(void **state)
+{
+    rag_index *ix = kb_open(*state);
+    kb_ingest(ix, "a.md", "apples", NULL);
+    kb_sql(*state, "UPDATE embeddings SET vector = zeroblob(length(vector))");
+    rag_writer *w = kb_begin(ix);
+    rag_published p;
+    rag_writer_options full = kb_run();
+    kb_put(w, kb_source(w, "default", "/root", ""), "b.md", "bananas");
+    assert_code(rag_writer_publish(w, &p, &kb_err), RAG_CORRUPT);
+    assert_non_null(strstr(kb_err.message, "--full"));
+    rag_writer_end(w);
+    assert_int_equal(count(*state, "generations"), 1);
+    full.full = true;
+    assert_ok(rag_writer_begin(&w, ix, &full, &kb_err));
+    kb_put(w, kb_source(w, "default", "/root", ""), "a.md", "apples");
+    assert_ok(rag_writer_publish(w, &p, &kb_err));
+    rag_writer_end(w);
+    assert_true(kb_finds(ix, "apple", "a.md"));
+    assert_clean(ix);
+    rag_index_close(ix);
+}
+
 static void test_writer__an_update_keeps_the_documents_id(void **state)
 {
     rag_index *ix = kb_open(*state);
@@ -495,6 +518,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(what_is_published_is_found),
         ROW(nothing_changed_publishes_nothing),
+        ROW(a_damaged_embedding_is_made_anew_or_told),
         ROW(a_dry_run_leaves_nothing_and_cannot_publish),
         ROW(an_update_keeps_the_documents_id),
         ROW(vanished_documents_leave),
