@@ -5,8 +5,8 @@
 
 #include "base/utf8.h"
 
-/* A further sentence is worth its length only when it scores nearly as high as the best. */
-static const double MAX_GAP = 0.8;
+/* The second and third sentence are worth their length only when they score nearly as high as the best. */
+static const double MAX_GAP[ANSWER_MAX_SENTENCES] = { 0, 0.8, 0.4 };
 
 rag_str answer_refusal(rag_lang lang)
 {
@@ -101,7 +101,7 @@ static size_t choose(const answer_evidence *ev, int max, answer_sentence **chose
     size_t n = 0;
     for (size_t i = 0; i < ev->n_sentences && n < (size_t)max; i++) {
         answer_sentence *s = &ev->sentences[i];
-        if (s->score < ev->sentences[0].score - MAX_GAP)
+        if (s->score < ev->sentences[0].score - MAX_GAP[n])
             break;
         if (!is_repeat(s, chosen, n))
             chosen[n++] = s;
