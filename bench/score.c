@@ -3,6 +3,7 @@
  *   score questions SET.jsonl ask|search > batch.jsonl      lines for `ragctl ask|search --batch`
  *   score ask       SET.jsonl REPLIES.jsonl [DOCS]          figures of `ragctl ask --batch`
  *   score search    SET.jsonl REPLIES.jsonl                 figures of `ragctl search --batch`
+ *   score refusals  SET.jsonl REPLIES.jsonl DOCS            who is refused, when DOCS holds only some of the set
  *
  * Inclusion: a gold answer stands in the answer text, both normalised: English as SQuAD does it (lower case, no
  * punctuation, no articles), Chinese letters and digits alone.  With DOCS, the folder that was ingested, every
@@ -226,6 +227,33 @@ static int score_ask(const lines *set, const lines *replies, const char *docs)
     return missing > 0 || bad_quotes > 0;
 }
 
+static bool is_in(const char *docs, const cJSON *question)
+{
+    bool found = false;
+    const cJSON *gold;
+    cJSON_ArrayForEach(gold, cJSON_GetObjectItemCaseSensitive(question, "gold_docs")) {
+        char *path = rag_path_join(docs, gold->valuestring), *real = rag_path_real(path);
+        found |= real != NULL;
+        free(real);
+        free(path);
+    }
+    return found;
+}
+
+static int score_refusals(const lines *set, const lines *replies, const char *docs)
+{
+    int n[2] = { 0 }, refused[2] = { 0 };
+    for (size_t i = 0; i < set->n; i++) {
+        const cJSON *q = set->items[i];
+        bool has = is_in(docs, q);
+        n[has]++;
+        refused[has] += !strcmp(text_of(reply_to(replies, text_of(q, "id")), "outcome"), "refused");
+    }
+    printf("without their article: %d questions, refused %.3f  with it: %d questions, refused %.3f\n", n[0],
+           n[0] ? (double)refused[0] / n[0] : 0, n[1], n[1] ? (double)refused[1] / n[1] : 0);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "questions")) {
@@ -237,6 +265,11 @@ int main(int argc, char **argv)
         return !strcmp(argv[1], "ask") ? score_ask(&set, &replies, argc > 4 ? argv[4] : NULL)
                                        : score_search(&set, &replies);
     }
-    fputs("usage: score questions SET ask|search | score ask SET REPLIES [DOCS] | score search SET REPLIES\n", stderr);
+    if (argc == 5 && !strcmp(argv[1], "refusals")) {
+        lines set = read_lines(argv[2]), replies = read_lines(argv[3]);
+        return score_refusals(&set, &replies, argv[4]);
+    }
+    fputs("usage: score questions SET ask|search | score ask SET REPLIES [DOCS] | score search SET REPLIES | "
+          "score refusals SET REPLIES DOCS\n", stderr);
     return 2;
 }
