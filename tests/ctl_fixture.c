@@ -376,7 +376,11 @@ int fake_daemon_most_at_once(fake_daemon *f)
 
 const char *fake_daemon_last_head(fake_daemon *f)
 {
-    return f->last_head;
+    static char copy[sizeof f->last_head];
+    pthread_mutex_lock(&f->mu);
+    memcpy(copy, f->last_head, sizeof copy);
+    pthread_mutex_unlock(&f->mu);
+    return copy;
 }
 
 /* ---- runner ----------------------------------------------------------------------- */

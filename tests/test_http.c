@@ -541,7 +541,7 @@ static void refuse_addresses(fixture *x, void *arg)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(open_doors(x, bad[i], "off", &s, &err), RAG_CONFIG);
     snprintf(busy, sizeof busy, "127.0.0.1:%d", http_server_port(x->server));
-    assert_int_equal(open_doors(x, busy, "", &s, &err), RAG_BUSY);
+    assert_int_equal(open_doors(x, busy, "", &s, &err), RAG_IO);
     assert_non_null(strstr(err.message, busy));
     memset(longer, 'a', sizeof longer);
     longer[0] = '/';
