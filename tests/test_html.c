@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "ingest/ingest.h"
 
 static rag_arena *arena;
@@ -111,6 +113,29 @@ static void test_html__title_is_h1_then_title_then_name(void **state)
     assert_false(parse("<p>x").has_title);
 }
 
+static void test_html__a_reference_beyond_Unicode_is_replaced(void **state)
+{
+    (void)state;
+    rag_str text = parse("<p>a&#x99999999;b").text;
+    assert_true(rag_utf8_valid(text, NULL));
+    assert_true(rag_str_starts(text, RAG_STR("a\xef\xbf\xbd")));
+    assert_true(rag_str_ends(text, RAG_STR("\xef\xbf\xbd" "b\n")));
+    assert_true(rag_utf8_valid(rag_str_of(title_of("<title>a&#x99999999;b</title>")), NULL));
+}
+
+static void test_html__a_long_title_is_cut_once(void **state)
+{
+    (void)state;
+    char html[700], *at = html + sprintf(html, "<title>");
+    memset(at, 'x', 600);
+    at[511] = ' ';
+    strcpy(at + 600, "</title><p>y");
+    rag_parsed doc = parse(html), again;
+    rag_parse_stored(RAG_FORMAT_HTML, RAG_STR("a.html"), doc.text, doc.title, arena, &again);
+    assert_int_equal(doc.title.len, 511);
+    assert_true(rag_str_eq(again.title, doc.title));
+}
+
 static void test_html__the_stored_text_parses_to_the_same_blocks(void **state)
 {
     (void)state;
@@ -185,6 +210,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_html__code_keeps_its_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__a_layout_table_is_no_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__title_is_h1_then_title_then_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_html__a_reference_beyond_Unicode_is_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_html__a_long_title_is_cut_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__the_stored_text_parses_to_the_same_blocks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__deep_nesting_costs_no_stack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_html__absurd_nesting_is_refused_at_once, set_up, tear_down),
