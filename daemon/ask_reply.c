@@ -11,18 +11,7 @@ static void render_citation(json_writer *w, const ask *a, const answer_citation 
     const rag_hit *hit = &a->search.hits[c->hit];
     json_open(w, NULL, '{');
     json_int(w, "n", c->n);
-    json_str(w, "document", hit->document);
-    json_int(w, "document_id", hit->document_id);
-    json_int(w, "chunk_id", hit->chunk_id);
-    json_str(w, "title", hit->title);
-    json_open(w, "heading", '[');
-    for (size_t i = 0; i < hit->n_heading; i++)
-        json_str(w, NULL, hit->heading[i]);
-    json_close(w, ']');
-    if (hit->page > 0)
-        json_int(w, "page", hit->page);
-    else
-        json_null(w, "page");
+    render_origin(w, hit);
     json_int(w, "line_start", (int64_t)c->line_start);
     json_int(w, "line_end", (int64_t)c->line_end);
     json_int(w, "start", (int64_t)c->start);

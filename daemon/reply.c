@@ -57,10 +57,8 @@ static void render_rank(json_writer *w, const char *key, int rank)
         json_null(w, key);
 }
 
-void render_hit(json_writer *w, const rag_hit *hit, bool explain)
+void render_origin(json_writer *w, const rag_hit *hit)
 {
-    json_open(w, NULL, '{');
-    json_int(w, "rank", hit->rank);
     json_str(w, "document", hit->document);
     json_int(w, "document_id", hit->document_id);
     json_int(w, "chunk_id", hit->chunk_id);
@@ -70,6 +68,13 @@ void render_hit(json_writer *w, const rag_hit *hit, bool explain)
         json_str(w, NULL, hit->heading[i]);
     json_close(w, ']');
     render_rank(w, "page", hit->page);
+}
+
+void render_hit(json_writer *w, const rag_hit *hit, bool explain)
+{
+    json_open(w, NULL, '{');
+    json_int(w, "rank", hit->rank);
+    render_origin(w, hit);
     json_int(w, "line_start", (int64_t)hit->line_start);
     json_int(w, "line_end", (int64_t)hit->line_end);
     json_int(w, "start", (int64_t)hit->start);

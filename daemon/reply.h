@@ -14,6 +14,8 @@ void reply_wrong_method(ragd *d, http_request *q, const char *allow);
 /* Counts an answer that goes out another way. */
 void reply_count(ragd *d, int status);
 
+/* The keys that a result and a citation share: document … page. */
+void render_origin(json_writer *w, const rag_hit *hit);
 /* The error object of p. */
 void render_problem(rag_buf *out, const problem *p, const char *request_id);
 /* One element of a search's results. */
