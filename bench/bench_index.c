@@ -102,8 +102,8 @@ static void time_searches(rag_index *ix, const char *file, rag_search_mode mode,
     rag_arena *arena = rag_arena_new();
     rag_reader *r;
     rag_snapshot *s = rag_index_acquire(ix);
-    size_t n = 0, hits_n;
-    rag_hit *hits;
+    size_t n = 0;
+    rag_results found;
     demand(rag_file_read(file, &text, &err));
     demand(rag_reader_open(&r, ix, &err));
     for (char *line = text.ptr, *next; line && *line && n < MAX_QUESTIONS; line = next) {
@@ -116,7 +116,7 @@ static void time_searches(rag_index *ix, const char *file, rag_search_mode mode,
         rag_search q = { .query = rag_str_of(question ? question->valuestring : ""), .vector = vector, .mode = mode,
                          .filter = { .all_groups = true } };
         double begun = rag_clock_ms();
-        demand(rag_reader_search(r, s, &q, arena, &hits, &hits_n, &err));
+        demand(rag_reader_search(r, s, &q, arena, &found, &err));
         times[n++] = rag_clock_ms() - begun;
         rag_arena_reset(arena);
         cJSON_Delete(object);

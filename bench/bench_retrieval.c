@@ -96,26 +96,27 @@ static void search(bench *b, int mode, const char *question, const float *vector
 {
     rag_arena *arena = rag_arena_new();
     rag_err err;
-    rag_hit *hits;
-    size_t n;
+    rag_results found;
     rag_search q = { .query = rag_str_of(question), .vector = vector, .mode = modes[mode], .top_k = 30,
                      .filter = { .all_groups = true } };
     double begun = rag_clock_ms();
-    demand(rag_reader_search(b->reader, b->snapshot, &q, arena, &hits, &n, &err), &err);
+    demand(rag_reader_search(b->reader, b->snapshot, &q, arena, &found, &err), &err);
     double ms = rag_clock_ms() - begun;
+    const rag_hit *hits = found.hits;
+    size_t n = found.n;
     tally *t = &b->tallies[mode];
     t->ms += ms;
     t->slowest_ms = ms > t->slowest_ms ? ms : t->slowest_ms;
     t->document_first += n > 0 && is_gold(hits[0].document, gold);
     t->answer_first += n > 0 && holds_any(hits[0].text, answers);
     t->ndcg += ndcg(hits, n, gold);
-    bool found = false;
+    bool holds = false;
     for (size_t i = 0; i < n && i < FIRST; i++)
-        found = found || holds_any(hits[i].text, answers);
-    t->answer_in_five += found;
-    if (mode == 0 && getenv("BENCH_MISSES") && (n == 0 || !is_gold(hits[0].document, gold) || !found))
+        holds = holds || holds_any(hits[i].text, answers);
+    t->answer_in_five += holds;
+    if (mode == 0 && getenv("BENCH_MISSES") && (n == 0 || !is_gold(hits[0].document, gold) || !holds))
         printf("miss %s: got %.*s (v%d t%d) found %d\n", question, RAG_STR_ARG(n ? hits[0].document : RAG_STR("")),
-               n ? hits[0].vector_rank : 0, n ? hits[0].text_rank : 0, found);
+               n ? hits[0].vector_rank : 0, n ? hits[0].text_rank : 0, holds);
     rag_arena_free(arena);
 }
 

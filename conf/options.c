@@ -70,7 +70,7 @@ const option option_table[] = {
     { "models", "decoder", OPTION_MODEL, .fallback = "gemma-3-270m-q4_k_m.gguf", .off = "none",
       .help = "Decoder, a GGUF file; without one, answers are extracts." },
     { "models", "reranker", OPTION_MODEL, .fallback = "", .off = "none",
-      .help = "Reserved for a later release: accepted, and not used yet." },
+      .help = "A cross-encoder, a GGUF file with rank pooling: it reorders the best hits.  Unset: none." },
 
     { "llm", "threads", OPTION_INT, .fallback = "0", .min = 0, .max = AT_MOST_CORES,
       .help = "Compute threads; 0 takes one a core." },
@@ -101,8 +101,27 @@ const option option_table[] = {
 
     { "search", "candidates", OPTION_INT, .fallback = "100", .min = 1, .max = 1000,
       .help = "Hits that vector and text search each hand to the fusion." },
-    { "search", "rrf_k", OPTION_INT, .fallback = "0", .min = 0, .max = 1000,
-      .help = "0 adds the scores of vector and text search; else the constant of reciprocal rank fusion." },
+    { "search", "fusion", OPTION_CHOICE, .fallback = "adaptive", .choices = "adaptive|weighted|rrf",
+      .help = "How vector and text search become one list: adaptive looks at the question, weighted adds cosine and"
+              " text_weight times BM25, rrf is reciprocal rank fusion." },
+    { "search", "text_weight", OPTION_NUMBER, .fallback = "0.005", .min = 0, .max = 1,
+      .help = "What a point of BM25 is worth in cosine, with fusion = weighted." },
+    { "search", "rrf_k", OPTION_INT, .fallback = "60", .min = 1, .max = 1000,
+      .help = "The constant of reciprocal rank fusion, with fusion = rrf." },
+    { "search", "title_weight", OPTION_NUMBER, .fallback = "1", .min = 0, .max = 10,
+      .help = "What a word in a document's title counts in the text search; one in the body counts 1." },
+    { "search", "heading_weight", OPTION_NUMBER, .fallback = "1", .min = 0, .max = 10,
+      .help = "What a word in a heading counts." },
+    { "search", "document_share", OPTION_NUMBER, .fallback = "0.6", .min = 0, .max = 1,
+      .help = "Largest part of the results from one document while others have hits, at least one; 1: no limit." },
+    { "search", "rerank", OPTION_INT, .fallback = "20", .min = 1, .max = 100,
+      .help = "Hits that the reranker (models.reranker) looks at." },
+    { "search", "rerank_budget", OPTION_DURATION, .fallback = "500ms", .min = 1, .max = HOUR,
+      .help = "Time of the reranker for one question; hits that it has not seen by then keep their place behind." },
+
+    { "index", "type", OPTION_CHOICE, .fallback = "auto", .choices = "auto|Flat|HNSW|IVF",
+      .help = "The vector index: auto is Flat (exact) while that is fast, and then the approximate one that was measured"
+              " best.  It is read by ragd-ingest, which builds the index." },
 
     { "answer", "mode", OPTION_CHOICE, .fallback = "auto", .choices = "auto|generate|extract",
       .help = "Mode of a request that does not say." },

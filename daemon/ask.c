@@ -19,7 +19,7 @@ static bool stands_in_store(job *j, rag_reader *r, const ask *a, const answer_ci
 {
     rag_buf stored;
     rag_buf_init(&stored, RAG_MAX_REPLY);
-    rag_code code = rag_reader_text(r, j->snapshot, a->search.hits[c->hit].document_id, c->start, c->end, &stored, NULL);
+    rag_code code = rag_reader_text(r, j->snapshot, a->search.found.hits[c->hit].document_id, c->start, c->end, &stored, NULL);
     bool is_there = code == RAG_OK && rag_str_eq(rag_buf_str(&stored), c->quote);
     rag_buf_free(&stored);
     return is_there;
@@ -148,7 +148,7 @@ static void step_search(job *j, rag_reader *r)
     }
     if (a->is_stream)
         ask_tell_start(j, a);
-    if (answer_collect(r, a->search.query, a->search.hits, a->search.n_hits, j->arena, &a->evidence, &err) != RAG_OK) {
+    if (answer_collect(r, a->search.query, a->search.found.hits, a->search.found.n, j->arena, &a->evidence, &err) != RAG_OK) {
         job_fail(j, &err, NULL);
         job_finish(j);
     } else if (a->question_vector && a->evidence.n_sentences > 0) {

@@ -8,7 +8,7 @@
 
 static void render_citation(json_writer *w, const ask *a, const answer_citation *c)
 {
-    const rag_hit *hit = &a->search.hits[c->hit];
+    const rag_hit *hit = &a->search.found.hits[c->hit];
     json_open(w, NULL, '{');
     json_int(w, "n", c->n);
     render_origin(w, hit);
@@ -35,8 +35,8 @@ static void render_citations(json_writer *w, const ask *a, const answer_result *
 static void render_passages(json_writer *w, const char *key, const ask *a)
 {
     json_open(w, key, '[');
-    for (size_t i = 0; i < a->search.n_hits; i++)
-        render_hit(w, &a->search.hits[i], a->explain);
+    for (size_t i = 0; i < a->search.found.n; i++)
+        render_hit(w, &a->search.found.hits[i], a->explain);
     json_close(w, ']');
 }
 

@@ -103,6 +103,7 @@ static int number(const rag_conf *c, const char *name)
 static ragd_tuning tuning_of(const rag_conf *c)
 {
     static const char *const modes[] = { "auto", "generate", "extract" };
+    static const char *const fusions[] = { "adaptive", "weighted", "rrf" };
     ragd_tuning t = { .queue = number(c, "limits.queue"),
                       .question_tokens = (size_t)rag_conf_int(c, "limits.question_tokens"),
                       .deadline_ms = rag_conf_int(c, "limits.deadline"),
@@ -110,6 +111,10 @@ static ragd_tuning tuning_of(const rag_conf *c)
                       .top_k = 5,
                       .candidates = number(c, "search.candidates"),
                       .rrf_k = number(c, "search.rrf_k"),
+                      .text_weight = rag_conf_number(c, "search.text_weight"),
+                      .document_share = rag_conf_number(c, "search.document_share"),
+                      .rerank = number(c, "search.rerank"),
+                      .rerank_ms = rag_conf_int(c, "search.rerank_budget"),
                       .mode = modes[0],
                       .passages = number(c, "answer.passages"),
                       .sentences = number(c, "answer.sentences"),
@@ -118,6 +123,9 @@ static ragd_tuning tuning_of(const rag_conf *c)
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(rag_conf_string(c, "answer.mode"), modes[i]) == 0)
             t.mode = modes[i];
+    for (size_t i = 0; i < sizeof fusions / sizeof *fusions; i++)
+        if (strcmp(rag_conf_string(c, "search.fusion"), fusions[i]) == 0)
+            t.fusion = (rag_fusion)i;
     return t;
 }
 

@@ -50,13 +50,16 @@ bool search_run(job *j, rag_reader *r, search *s)
                      .mode = vector ? s->mode : RAG_SEARCH_TEXT,
                      .top_k = s->top_k,
                      .candidates = j->tuning.candidates,
+                     .fusion = j->tuning.fusion,
+                     .text_weight = j->tuning.text_weight,
                      .rrf_k = j->tuning.rrf_k,
+                     .document_share = j->tuning.document_share,
                      .filter = { .collection = s->collection, .all_groups = j->may_see_all } };
     rag_code code;
     double start = rag_clock_ms();
     job_pin(j);
     do
-        code = rag_reader_search(r, j->snapshot, &q, j->arena, &s->hits, &s->n_hits, &err);
+        code = rag_reader_search(r, j->snapshot, &q, j->arena, &s->found, &err);
     while (job_repin(j, code));
     s->ms = rag_clock_ms() - start;
     return code == RAG_OK || fail(j, &err);
@@ -77,8 +80,8 @@ static void render(job *j, const search_request *s)
     json_open(&w, NULL, '{');
     json_int(&w, "generation", rag_snapshot_generation(j->snapshot));
     json_open(&w, "results", '[');
-    for (size_t i = 0; i < s->search.n_hits; i++)
-        render_hit(&w, &s->search.hits[i], s->explain);
+    for (size_t i = 0; i < s->search.found.n; i++)
+        render_hit(&w, &s->search.found.hits[i], s->explain);
     json_close(&w, ']');
     json_open(&w, "timings_ms", '{');
     json_num(&w, "queue", j->started_ms - j->accepted_ms, 1);

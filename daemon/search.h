@@ -12,11 +12,10 @@ typedef struct search {
     int top_k;
     rag_search_mode mode;
     double ms;      /* spent searching */
-    rag_hit *hits;  /* in the job's arena */
-    size_t n_hits;
+    rag_results found; /* in the job's arena */
 } search;
 
-/* Pins the current snapshot to the job, once, and fills hits; false with the job's problem.  The vector is the
+/* Pins the current snapshot to the job, once, and fills found; false with the job's problem.  The vector is the
  * job's first embedding; without one (no time was left) text alone is searched. */
 bool search_run(job *j, rag_reader *r, search *s);
 /* "collection" is a name without control characters, of 1 to 128 bytes. */

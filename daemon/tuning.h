@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "index/index.h"
+
 typedef struct ragd_tuning {
     int queue;                /* jobs of a kind that wait, beyond those at work */
     size_t question_tokens;   /* 413 above */
@@ -14,6 +16,11 @@ typedef struct ragd_tuning {
     int64_t drain_ms;
     int top_k;                /* of a search that names none */
     int candidates, rrf_k;
+    rag_fusion fusion;
+    double text_weight;
+    double document_share;
+    int rerank;               /* hits that the reranker looks at */
+    int64_t rerank_ms;        /* its time for one question */
     const char *mode;         /* of an ask that names none: "auto", "generate", "extract"; static */
     int passages;             /* hits that an answer is made from, and sentences in its prompt */
     int sentences;            /* of an extract */

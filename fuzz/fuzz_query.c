@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!dir)
         enter();
     rag_arena *arena = rag_arena_new();
-    MUST(rag_reader_search(reader, snapshot, &q, arena, &hits, &n, &kb_err) == (valid ? RAG_OK : RAG_INVALID));
+    MUST(kb_hits(reader, snapshot, &q, arena, &hits, &n) == (valid ? RAG_OK : RAG_INVALID));
     if (valid)
         check_terms(text, arena);
     rag_arena_free(arena);

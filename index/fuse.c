@@ -9,13 +9,15 @@ static double reciprocal(int rank, int k)
     return rank ? 1.0 / (k + rank) : 0;
 }
 
-void fuse(candidate *list, size_t n, int rrf_k)
+void fuse(candidate *list, size_t n, const rag_search *q)
 {
+    int k = q->rrf_k ? q->rrf_k : 60;
+    double weight = q->text_weight > 0 ? q->text_weight : TEXT_WEIGHT;
     for (size_t i = 0; i < n; i++) {
         candidate *c = &list[i];
-        if (rrf_k > 0)
-            c->score = reciprocal(c->vector_rank, rrf_k) + reciprocal(c->text_rank, rrf_k);
+        if (q->fusion == RAG_FUSE_RRF)
+            c->score = reciprocal(c->vector_rank, k) + reciprocal(c->text_rank, k);
         else
-            c->score = c->vector_score + TEXT_WEIGHT * c->text_score;
+            c->score = c->vector_score + weight * c->text_score;
     }
 }

@@ -2,8 +2,7 @@
 #ifndef RAG_INDEX_FUSE_H
 #define RAG_INDEX_FUSE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "index/index.h"
 
 /* Both scores are known for every candidate, whichever list it comes from. */
 typedef struct candidate {
@@ -19,6 +18,6 @@ typedef struct candidate {
  * Ranks forget by how much: a passage that holds all the rare words of a question, and one that holds a common word,
  * may both be first.  BM25's own scale tells them apart; where the words are of another language it is small, and the
  * vectors decide.  docs/ARCHITECTURE.md has what was measured. */
-void fuse(candidate *list, size_t n, int rrf_k);
+void fuse(candidate *list, size_t n, const rag_search *q);
 
 #endif

@@ -83,9 +83,15 @@ typedef struct rag_filter {
     const rag_str *groups; /* documents of these groups and those without any; */
     size_t n_groups;       /* NULL with all_groups: every document */
     bool all_groups;
+    rag_str path_prefix;   /* documents whose path begins with these bytes; empty: any */
+    unsigned langs;        /* 1 << rag_lang of the documents, or-ed; 0: any */
+    int64_t modified_from_ns, modified_before_ns; /* the file's mtime in [from, before); 0: open */
 } rag_filter;
 
 typedef enum rag_search_mode { RAG_SEARCH_HYBRID, RAG_SEARCH_VECTOR, RAG_SEARCH_TEXT } rag_search_mode;
+
+/* How the halves become one list; index/fuse.h says what each does. */
+typedef enum rag_fusion { RAG_FUSE_ADAPTIVE, RAG_FUSE_WEIGHTED, RAG_FUSE_RRF } rag_fusion;
 
 typedef struct rag_search {
     rag_str query;           /* any valid UTF-8; plain text but for "quoted parts" */
@@ -93,37 +99,101 @@ typedef struct rag_search {
     rag_search_mode mode;
     int top_k;               /* 1–100; 0 = 5 */
     int candidates;          /* from each half; 0 = 100 */
-    int rrf_k;               /* 0 = add the scores; else reciprocal rank fusion with this constant */
+    rag_fusion fusion;
+    double text_weight;      /* RAG_FUSE_WEIGHTED: what a point of BM25 is worth in cosine; 0 = 0.005 */
+    int rrf_k;               /* RAG_FUSE_RRF: its constant; 0 = 60 */
+    double document_share;   /* largest part of top_k from one document while others have hits; 0 = 1 = no limit */
+    int pool;                /* 0: hits are arranged (rag_reader_arrange).  Else the best `pool` chunks as they are, for a
+                                reranker; call rag_reader_arrange afterwards */
+    bool explain;            /* fills rag_results.candidates */
     rag_filter filter;
     double deadline_ms;      /* rag_clock_ms to stop at; 0 = none: RAG_DEADLINE */
 } rag_search;
 
+/* Another passage that says the same: folded into the hit that stands for it. */
+typedef struct rag_twin {
+    int64_t chunk_id, document_id;
+    rag_str document;
+} rag_twin;
+
 typedef struct rag_hit {
     int rank; /* from 1 */
-    int64_t chunk_id, document_id;
+    int64_t chunk_id, document_id; /* a merged hit's: of its best chunk */
     rag_str document;        /* path */
     rag_str title, url;      /* url empty when there is none */
-    const rag_str *heading;  /* from the outermost */
+    const rag_str *heading;  /* from the outermost; a merged hit's: what its chunks share */
     size_t n_heading;
     int page;                /* 0 = none */
     size_t line_start, line_end; /* from 1 */
     size_t start, end;       /* bytes in the stored text */
-    rag_str text;            /* exactly those bytes */
-    double score;            /* fused; ties by path, then start */
+    rag_str text;            /* exactly those bytes, at most RAG_PASSAGE_TOKENS of the embedder */
+    double score;            /* fused, or the reranker's; ties by path, then start */
     int vector_rank, text_rank; /* from 1; 0 = not among the candidates of that half */
     double vector_score;     /* cosine; also of a candidate of the other half alone */
     double text_score;       /* BM25, larger is better; likewise */
+    double fused_score;      /* what the fusion gave */
+    double rerank_score;     /* NAN: no reranker has seen it */
+    size_t tokens;           /* of the embedder, by sum over merged chunks */
+    int ordinal;             /* of the (first) chunk in its document, from 0 */
+    bool holds_exact;        /* it holds the query's exact strings (rag_results.absent says which none holds) */
+    const int64_t *merged;   /* chunk ids of a merged hit in order of the text; n_merged 0: one chunk */
+    size_t n_merged;
+    const rag_twin *twins;
+    size_t n_twins;
 } rag_hit;
 
-/* Hits live in the arena.  An empty query, or one without any term, finds what the vector half finds.  With "quoted
+enum { RAG_PASSAGE_TOKENS = 320 };
+
+/* What became of a candidate, for `explain`. */
+typedef enum rag_fate {
+    RAG_FATE_RESULT,   /* hits[other] */
+    RAG_FATE_MERGED,   /* into hits[other] */
+    RAG_FATE_TWIN,     /* of hits[other] */
+    RAG_FATE_SHARE,    /* its document had its share */
+    RAG_FATE_BELOW,    /* not among the best top_k */
+} rag_fate;
+
+typedef struct rag_candidate {
+    int64_t chunk_id, document_id;
+    rag_str document;
+    int vector_rank, text_rank;
+    double vector_score, text_score, fused_score, rerank_score; /* as in rag_hit */
+    const rag_str *terms;    /* the query's, as the text half looked for them, that it holds */
+    size_t n_terms;
+    rag_fate fate;
+    size_t other;
+} rag_candidate;
+
+/* A word of the query that stood nowhere, and what was looked for instead. */
+typedef struct rag_correction {
+    rag_str from, to;
+} rag_correction;
+
+/* Everything lives in the arena. */
+typedef struct rag_results {
+    rag_hit *hits;
+    size_t n;
+    const rag_str *absent;   /* exact strings of the query (part numbers, quoted parts …) that no visible passage holds */
+    size_t n_absent;
+    const rag_correction *corrections;
+    size_t n_corrections;
+    size_t visible;          /* passages that the filter lets through */
+    rag_candidate *candidates; /* with explain: by fused (or reranked) score, best first */
+    size_t n_candidates;
+} rag_results;
+
+/* An empty query, or one without any term, finds what the vector half finds.  With "quoted
  * parts" (words, in plain double quotes) only passages that hold all of them are candidates, in both halves.
  * RAG_BUSY: the store was restored, or let the snapshot's generation go, since the snapshot was made: refresh, acquire, ask
  * again.  RAG_INVALID: top_k above 100, no UTF-8, RAG_SEARCH_VECTOR without a vector.
  * BM25 is Robertson and Zaragoza 2009, eq. 3.15, k1 = 1.2, b = 0.75, with idf = ln(1 + (N − n + ½) / (n + ½)), counted
- * over the filter's visible rows; fusion is the sum of cosine and 0.005 · BM25 (index/fuse.h says why), or, with rrf_k,
- * reciprocal rank fusion (Cormack, Clarke, Büttcher 2009). */
-rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena,
-                           rag_hit **out, size_t *n, rag_err *err);
+ * over the filter's visible rows. */
+rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_results *out,
+                           rag_err *err);
+/* From the best chunks, in the order of hits[].score, to results: near-duplicates folded, neighbours that both hit merged up
+ * to RAG_PASSAGE_TOKENS, at most document_share from one document while others have hits, cut to top_k, ranked. */
+rag_code rag_reader_arrange(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_results *io,
+                            rag_err *err);
 
 typedef struct rag_document {
     int64_t id;

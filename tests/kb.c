@@ -157,6 +157,15 @@ rag_published kb_ingest(rag_index *ix, ...)
     return out;
 }
 
+rag_code kb_hits(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_hit **out, size_t *n)
+{
+    rag_results found;
+    rag_code code = rag_reader_search(r, s, q, arena, &found, &kb_err);
+    *out = found.hits;
+    *n = found.n;
+    return code;
+}
+
 size_t kb_search(rag_index *ix, const char *query, rag_search_mode mode, rag_arena *arena, rag_hit **out)
 {
     rag_reader *r;
@@ -168,7 +177,7 @@ size_t kb_search(rag_index *ix, const char *query, rag_search_mode mode, rag_are
     assert_ok(rag_index_refresh(ix, NULL, &kb_err));
     rag_snapshot *s = rag_index_acquire(ix);
     assert_ok(rag_reader_open(&r, ix, &kb_err));
-    assert_ok(rag_reader_search(r, s, &q, arena, out, &n, &kb_err));
+    assert_ok(kb_hits(r, s, &q, arena, out, &n));
     rag_reader_close(r);
     rag_snapshot_release(s);
     return n;

@@ -128,7 +128,7 @@ static void test_bm25__counts_stay_with_the_collection(void **state)
     assert_ok(rag_index_refresh(ix, NULL, &kb_err));
     rag_snapshot *s = rag_index_acquire(ix);
     assert_ok(rag_reader_open(&r, ix, &kb_err));
-    assert_ok(rag_reader_search(r, s, &q, arena, &alone, &n, &kb_err));
+    assert_ok(kb_hits(r, s, &q, arena, &alone, &n));
     rag_snapshot_release(s);
     assert_int_equal(n, 1);
     for (int i = 0; i < 20; i++) {
@@ -140,7 +140,7 @@ static void test_bm25__counts_stay_with_the_collection(void **state)
     rag_writer_end(w);
     assert_ok(rag_index_refresh(ix, NULL, &kb_err));
     s = rag_index_acquire(ix);
-    assert_ok(rag_reader_search(r, s, &q, arena, &together, &n, &kb_err));
+    assert_ok(kb_hits(r, s, &q, arena, &together, &n));
     assert_int_equal(n, 1);
     assert_true(alone[0].text_score == together[0].text_score);
     rag_snapshot_release(s);

@@ -42,7 +42,7 @@ static void ask(world *w, rag_str query)
     rag_hit *hits;
     size_t n;
     rag_search q = { .query = query, .mode = RAG_SEARCH_TEXT, .filter = { .all_groups = true } };
-    if (rag_reader_search(w->r, w->s, &q, arena, &hits, &n, &kb_err) != RAG_OK)
+    if (kb_hits(w->r, w->s, &q, arena, &hits, &n) != RAG_OK)
         fail_msg("'%.*s': %s", RAG_STR_ARG(query), kb_err.message);
     rag_arena_free(arena);
 }

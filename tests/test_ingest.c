@@ -173,16 +173,15 @@ static rag_document document(const char *collection, const char *path)
 static const char *find(const char *query)
 {
     rag_reader *reader = NULL;
-    rag_hit *hits = NULL;
-    size_t n = 0;
+    rag_results found;
     rag_search q = { .query = rag_str_of(query), .mode = RAG_SEARCH_TEXT, .filter.all_groups = true };
     assert_int_equal(rag_index_refresh(index_, NULL, &err), RAG_OK);
     rag_snapshot *s = rag_index_acquire(index_);
     assert_int_equal(rag_reader_open(&reader, index_, &err), RAG_OK);
-    assert_int_equal(rag_reader_search(reader, s, &q, arena, &hits, &n, &err), RAG_OK);
-    const char *out = n == 0 ? ""
-                             : rag_arena_printf(arena, "%.*s: %.*s", RAG_STR_ARG(hits[0].document),
-                                                RAG_STR_ARG(hits[0].text));
+    assert_int_equal(rag_reader_search(reader, s, &q, arena, &found, &err), RAG_OK);
+    const char *out = found.n == 0 ? ""
+                                  : rag_arena_printf(arena, "%.*s: %.*s", RAG_STR_ARG(found.hits[0].document),
+                                                     RAG_STR_ARG(found.hits[0].text));
     rag_reader_close(reader);
     rag_snapshot_release(s);
     return out;

@@ -127,14 +127,13 @@ static void put_documents(rag_reader *r, rag_snapshot *s, rag_buf *b)
 static void put_hits(rag_reader *r, rag_snapshot *s, rag_embedder *e, const char *query, rag_buf *b)
 {
     float vector[384];
-    rag_hit *hits = NULL;
-    size_t n = 0;
+    rag_results found;
     assert_int_equal(rag_embed_text(e, RAG_EMBED_QUERY, rag_str_of(query), true, vector, NULL, &err), RAG_OK);
     rag_search q = { .query = rag_str_of(query), .vector = vector, .top_k = 10, .filter.all_groups = true };
-    assert_int_equal(rag_reader_search(r, s, &q, arena, &hits, &n, &err), RAG_OK);
-    for (size_t i = 0; i < n; i++)
-        rag_buf_putf(b, "%s: %.*s %zu %zu %.6f %d %d\n", query, RAG_STR_ARG(hits[i].document), hits[i].start,
-                     hits[i].end, hits[i].score, hits[i].vector_rank, hits[i].text_rank);
+    assert_int_equal(rag_reader_search(r, s, &q, arena, &found, &err), RAG_OK);
+    for (size_t i = 0; i < found.n; i++)
+        rag_buf_putf(b, "%s: %.*s %zu %zu %.6f %d %d\n", query, RAG_STR_ARG(found.hits[i].document), found.hits[i].start,
+                     found.hits[i].end, found.hits[i].score, found.hits[i].vector_rank, found.hits[i].text_rank);
 }
 
 /* Documents and search results of the store in words; fails when the store does not agree with itself. */

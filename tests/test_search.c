@@ -37,7 +37,7 @@ static size_t find(world *w, const char *query, rag_search_mode mode, rag_hit **
     float vector[KB_DIM];
     kb_vector(rag_str_of(query), vector);
     rag_search q = { .query = rag_str_of(query), .vector = vector, .mode = mode, .top_k = 100, .filter = everything };
-    assert_ok(rag_reader_search(w->r, w->s, &q, w->arena, hits, &n, &kb_err));
+    assert_ok(kb_hits(w->r, w->s, &q, w->arena, hits, &n));
     return n;
 }
 
@@ -125,20 +125,20 @@ static void test_search__wrong_requests_are_refused(void **state)
     rag_hit *hits;
     size_t n;
     rag_search q = { .query = RAG_STR("apples"), .top_k = 101, .filter = everything };
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_INVALID);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_INVALID);
     q.top_k = -1;
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_INVALID);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_INVALID);
     q.top_k = 0;
     q.mode = RAG_SEARCH_VECTOR;
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_INVALID);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_INVALID);
     q.mode = RAG_SEARCH_HYBRID;
     q.query = RAG_STR("\xff");
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_INVALID);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_INVALID);
     q.query = RAG_STR("apples");
     q.filter.collection = RAG_STR("nowhere");
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_NOT_FOUND);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_NOT_FOUND);
     q.filter.collection = RAG_STR("default");
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_OK);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_OK);
     assert_int_equal(n, 1);
     leave(&x);
 }
@@ -159,9 +159,9 @@ static void test_search__a_passed_deadline_is_told(void **state)
     rag_hit *hits;
     size_t n;
     rag_search q = { .query = RAG_STR("word"), .filter = everything, .deadline_ms = rag_clock_ms() - 1 };
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_DEADLINE);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_DEADLINE);
     q.deadline_ms = 0;
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_OK);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_OK);
     assert_int_equal(n, 5);
     leave(&x);
 }
@@ -345,15 +345,15 @@ static void test_search__filters_equal_brute_force(void **state)
         size_t expected = all < (size_t)q.top_k ? all : (size_t)q.top_k;
 
         q.mode = RAG_SEARCH_VECTOR;
-        assert_ok(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err));
+        assert_ok(kb_hits(x.r, x.s, &q, x.arena, &hits, &n));
         assert_int_equal(n, expected);
         for (size_t i = 0; i < n; i++)
             assert_true(fabs(hits[i].vector_score - want[i].score) < 1e-5);
         q.mode = RAG_SEARCH_TEXT; /* "word" stands in every row: all that is visible is found */
-        assert_ok(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err));
+        assert_ok(kb_hits(x.r, x.s, &q, x.arena, &hits, &n));
         assert_int_equal(n, expected);
         q.mode = RAG_SEARCH_HYBRID;
-        assert_ok(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err));
+        assert_ok(kb_hits(x.r, x.s, &q, x.arena, &hits, &n));
         assert_int_equal(n, expected);
         for (size_t i = 0; i < n; i++) {
             bool visible = false;
@@ -449,10 +449,10 @@ static void test_search__a_collection_once_filled_stays_known(void **state)
     rag_writer_end(w);
     world x = enter(ix);
     rag_search q = { .query = RAG_STR("apples"), .filter = { .collection = RAG_STR("brief"), .all_groups = true } };
-    assert_ok(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err));
+    assert_ok(kb_hits(x.r, x.s, &q, x.arena, &hits, &n));
     assert_int_equal(n, 0);
     q.filter.collection = RAG_STR("never");
-    assert_code(rag_reader_search(x.r, x.s, &q, x.arena, &hits, &n, &kb_err), RAG_NOT_FOUND);
+    assert_code(kb_hits(x.r, x.s, &q, x.arena, &hits, &n), RAG_NOT_FOUND);
     leave(&x);
 }
 

@@ -1,0 +1,55 @@
+/* index/search_impl.h: one search at work, as its files share it.
+ *
+ *   search.c   the two halves, joined and fused to a list of candidates
+ *   quotes.c   quoted parts: which passages may be candidates at all
+ *   hits.c     candidates to hits: their rows and texts
+ *   arrange.c  hits to results: twins folded, neighbours merged, documents' shares
+ *
+ * Threads: those of the reader. */
+#ifndef RAG_INDEX_SEARCH_IMPL_H
+#define RAG_INDEX_SEARCH_IMPL_H
+
+#include "index/fuse.h"
+#include "index/reader.h"
+
+enum {
+    SEARCH_MAX_QUOTE_CHECKS = 2000, /* passages whose text is compared with the quotes: the best by BM25 */
+};
+
+typedef struct search {
+    rag_reader *r;
+    rag_snapshot *s;
+    const rag_search *q;
+    rag_arena *arena;
+    const filter *filter;
+    plan plan;
+    size_t top_k, n_candidates;
+    const uint8_t *bits; /* the filter's, or those of them that hold the quotes */
+    bool none;           /* no passage holds the quotes */
+    candidate *list;     /* best first, once fused */
+    size_t n;
+    uint32_t *by_text; /* positions, best first */
+    size_t n_by_text;
+} search;
+
+/* Ties break by path, then by place in the document. */
+int search_compare_places(const rag_snapshot *s, uint32_t a, uint32_t b);
+/* For qsort_r over positions, with the search as context: BM25, best first. */
+int search_by_text_score(const void *a, const void *b, void *context);
+
+/* Leaves in by_text, and in the reader's bitmap, what holds every quoted part; from here on nothing else is a candidate,
+ * in either half. */
+rag_code search_demand_quotes(search *x, rag_err *err);
+
+/* Rows and texts of the best n candidates. */
+rag_code search_fill_hits(search *x, size_t n, rag_hit **out, rag_err *err);
+
+/* rag_reader_arrange within a read transaction. */
+rag_code search_arrange(rag_reader *r, const rag_search *q, rag_arena *arena, rag_results *io, rag_err *err);
+
+static inline size_t search_top_k(const rag_search *q)
+{
+    return q->top_k ? (size_t)q->top_k : 5;
+}
+
+#endif
