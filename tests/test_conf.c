@@ -456,7 +456,7 @@ static void test_conf__effective_values_name_their_origin(void **state)
     char *text = printed_effective(c), want[128];
     assert_line(text, "limits.queue = 5 ", " # ragd.conf:2");
     assert_line(text, "limits.workers = 3 ", " # environment RAGD_LIMITS__WORKERS");
-    assert_line(text, "search.rrf_k = 0 ", " # built-in");
+    assert_line(text, "search.rrf_k = 60 ", " # built-in");
     snprintf(want, sizeof want, "storage.dir = %s/kb ", root);
     assert_line(text, want, "# --set storage.dir");
     snprintf(want, sizeof want, "unix.path = %s/kb/ragd.sock ", root);
