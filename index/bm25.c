@@ -16,11 +16,13 @@ const float bm25_column_weight[N_COLUMNS] = { 1.0f, 1.0f, 1.0f };
 struct bm25 {
     /* By position, as long as the largest snapshot met. */
     float *score;
+    float *coverage; /* idf of the phrases that hit it, summed */
     uint8_t *quotes; /* bit q: the body holds quote q's phrase */
     uint32_t *touched;
     uint32_t *row;
     float *frequency;
     size_t n_touched, capacity, n_rows;
+    double idf_sum; /* of all phrases */
 
     db *db;
     const rag_snapshot *snapshot;
@@ -42,6 +44,7 @@ void bm25_free(bm25 *b)
     if (!b)
         return;
     free(b->score);
+    free(b->coverage);
     free(b->quotes);
     free(b->touched);
     free(b->row);
@@ -53,9 +56,11 @@ static void forget_scores(bm25 *b)
 {
     for (size_t i = 0; i < b->n_touched; i++) {
         b->score[b->touched[i]] = 0;
+        b->coverage[b->touched[i]] = 0;
         b->quotes[b->touched[i]] = 0;
     }
     b->n_touched = 0;
+    b->idf_sum = 0;
 }
 
 static void make_room(bm25 *b, size_t n)
@@ -64,11 +69,13 @@ static void make_room(bm25 *b, size_t n)
     if (n <= b->capacity)
         return;
     b->score = rag_realloc(b->score, n * sizeof *b->score);
+    b->coverage = rag_realloc(b->coverage, n * sizeof *b->coverage);
     b->quotes = rag_realloc(b->quotes, n);
     b->touched = rag_realloc(b->touched, n * sizeof *b->touched);
     b->row = rag_realloc(b->row, n * sizeof *b->row);
     b->frequency = rag_realloc(b->frequency, n * sizeof *b->frequency);
     memset(b->score, 0, n * sizeof *b->score);
+    memset(b->coverage, 0, n * sizeof *b->coverage);
     memset(b->quotes, 0, n);
     b->capacity = n;
 }
@@ -124,6 +131,7 @@ static void add_scores(bm25 *b)
 {
     double n = (double)b->n_rows, all = (double)b->filter->n_visible, mean = b->filter->mean_length;
     double idf = log(1 + (all - n + 0.5) / (n + 0.5));
+    b->idf_sum += idf;
     for (size_t i = 0; i < b->n_rows; i++) {
         uint32_t at = b->row[i];
         double tf = b->frequency[i];
@@ -132,6 +140,7 @@ static void add_scores(bm25 *b)
         double norm = 1 - BM25_B + BM25_B * b->snapshot->length[at] / mean;
         if (b->score[at] == 0)
             b->touched[b->n_touched++] = at;
+        b->coverage[at] += (float)idf;
         b->score[at] += (float)(idf * tf * (BM25_K1 + 1) / (tf + BM25_K1 * norm));
     }
 }
@@ -200,6 +209,16 @@ const uint32_t *bm25_touched(const bm25 *b)
 float bm25_score(const bm25 *b, size_t position)
 {
     return b->score[position];
+}
+
+double bm25_coverage(const bm25 *b, size_t position)
+{
+    return b->idf_sum > 0 ? b->coverage[position] / b->idf_sum : 0;
+}
+
+double bm25_ceiling(const bm25 *b)
+{
+    return b->idf_sum * (BM25_K1 + 1);
 }
 
 bool bm25_has_quotes(const bm25 *b, const plan *p, size_t position)

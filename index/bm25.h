@@ -33,6 +33,10 @@ rag_code bm25_run(bm25 *b, db *d, const rag_snapshot *s, const filter *f, const 
 size_t bm25_count(const bm25 *b);                /* rows with a score */
 const uint32_t *bm25_touched(const bm25 *b);     /* their positions, in no order */
 float bm25_score(const bm25 *b, size_t position); /* 0 when no phrase hits it */
+/* Part of the query's rarity (idf) that the row holds: 0 to 1. */
+double bm25_coverage(const bm25 *b, size_t position);
+/* More than any row could score for this query. */
+double bm25_ceiling(const bm25 *b);
 /* True when the body of the row holds the phrase of every quote that has one. */
 bool bm25_has_quotes(const bm25 *b, const plan *p, size_t position);
 

@@ -9,7 +9,8 @@ typedef struct candidate {
     uint32_t position;
     int vector_rank, text_rank; /* from 1; 0 = not in that list */
     float vector_score, text_score;
-    double score; /* fused */
+    float coverage; /* part of the question's rarity that it holds: 0 to 1 */
+    double score;   /* fused */
 } candidate;
 
 /* Sets the score of each: the sum of cosine and weighted BM25, or, with rrf_k > 0, reciprocal rank fusion

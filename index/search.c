@@ -137,6 +137,12 @@ static candidate *find_candidate(search *x, uint32_t position, size_t n)
     return NULL;
 }
 
+static void set_text_score(search *x, candidate *c)
+{
+    c->text_score = bm25_score(x->r->bm25, c->position);
+    c->coverage = (float)bm25_coverage(x->r->bm25, c->position);
+}
+
 static void join_text(search *x)
 {
     size_t from_vectors = x->n;
@@ -151,7 +157,7 @@ static void join_text(search *x)
         c->text_rank = (int)i + 1;
     }
     for (size_t i = 0; x->q->mode != RAG_SEARCH_VECTOR && i < x->n; i++)
-        x->list[i].text_score = bm25_score(x->r->bm25, x->list[i].position);
+        set_text_score(x, &x->list[i]);
 }
 
 /* As many as the results may need: twins, neighbours and a document's surplus leave the pool. */
