@@ -24,6 +24,7 @@ static rag_code fill_hit(search *x, const candidate *c, rag_hit *hit, rag_err *e
     int64_t id = vectors_positions(x->s->vectors)[c->position].chunk_id;
     *hit = (rag_hit){ .chunk_id = id, .score = c->score, .vector_rank = c->vector_rank, .text_rank = c->text_rank,
                       .vector_score = c->vector_score, .text_score = c->text_score, .fused_score = c->score,
+                      .coverage = c->coverage,
                       .rerank_score = NAN };
     rag_code code = db_query(x->r->db, &q, select_hit, BIND(num(id)), err);
     if (code == RAG_OK)

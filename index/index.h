@@ -131,6 +131,7 @@ typedef struct rag_hit {
     int vector_rank, text_rank; /* from 1; 0 = not among the candidates of that half */
     double vector_score;     /* cosine; also of a candidate of the other half alone */
     double text_score;       /* BM25, larger is better; likewise */
+    double coverage;         /* part of the query's rarity (idf) that it holds: 0 to 1 */
     double fused_score;      /* what the fusion gave */
     double rerank_score;     /* NAN: no reranker has seen it */
     size_t tokens;           /* of the embedder, by sum over merged chunks */
@@ -178,6 +179,7 @@ typedef struct rag_results {
     const rag_correction *corrections;
     size_t n_corrections;
     size_t visible;          /* passages that the filter lets through */
+    double text_ceiling;     /* more than any passage's text_score could be for this query */
     rag_candidate *candidates; /* with explain: by fused (or reranked) score, best first */
     size_t n_candidates;
 } rag_results;
