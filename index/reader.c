@@ -95,7 +95,9 @@ static bool admits(const rag_filter *f, sqlite3_stmt *q)
 {
     rag_str wanted = f->collection.len ? f->collection : RAG_STR("default");
     bool all = rag_str_eq(wanted, RAG_STR("*"));
-    return (all || rag_str_eq(column_str(q, 2), wanted)) && filter_admits(f, column_str(q, 5));
+    return (all || rag_str_eq(column_str(q, 2), wanted)) && filter_admits(f, column_str(q, 5)) &&
+           rag_str_starts(column_str(q, 1), f->path_prefix) &&
+           filter_admits_document(f, (rag_lang)sqlite3_column_int(q, 6), sqlite3_column_int64(q, 10));
 }
 
 static rag_code list_documents(rag_reader *r, const rag_snapshot *s, const rag_filter *f, int64_t after, size_t limit,
@@ -117,14 +119,12 @@ rag_code rag_reader_documents(rag_reader *r, rag_snapshot *s, const rag_filter *
                               rag_arena *arena, rag_document **out, size_t *n, rag_err *err)
 {
     const filter *bits;
-    bool cached;
     *n = 0;
     *out = NULL;
-    rag_code code = filter_get(s, f, &bits, &cached, err);
+    rag_code code = filter_get(s, f, &bits, err);
     if (code != RAG_OK)
         return code;
-    if (!cached)
-        filter_free((filter *)bits);
+    filter_release(s, bits);
     if (limit > (size_t)s->documents)
         limit = (size_t)s->documents;
     *out = rag_arena_array(arena, limit ? limit : 1, sizeof **out);

@@ -204,11 +204,10 @@ rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, 
                            rag_err *err)
 {
     search x = { .r = r, .s = s, .q = q, .arena = arena };
-    bool cached = true;
     *out = (rag_results){ 0 };
     rag_code code = check(q, err);
     if (code == RAG_OK)
-        code = filter_get(s, &q->filter, &x.filter, &cached, err);
+        code = filter_get(s, &q->filter, &x.filter, err);
     if (code != RAG_OK)
         return code;
     x.top_k = search_top_k(q);
@@ -224,8 +223,7 @@ rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, 
         code = run(&x, out, err);
         reader_end(r);
     }
-    if (!cached)
-        filter_free((filter *)x.filter);
+    filter_release(s, x.filter);
     if (code != RAG_OK)
         *out = (rag_results){ 0 };
     return code;

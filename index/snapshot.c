@@ -18,7 +18,7 @@ typedef struct loader {
     rag_snapshot *s;
     place *places;
     kept_row *positions;
-    size_t n, cap;
+    size_t n, cap, paths_cap;
 } loader;
 
 /* What some kept generation shows: the rows that vectors and positions are made of. */
@@ -61,6 +61,27 @@ static rag_code load_collections(loader *l, rag_err *err)
     return code;
 }
 
+/* Versions come in order of paths: those of one document stand together and share it. */
+static size_t keep_path(loader *l, rag_str path)
+{
+    rag_snapshot *s = l->s;
+    if (s->n_versions > 0) {
+        size_t last = s->versions[s->n_versions - 1].path;
+        if (rag_str_eq(rag_str_of(s->paths + last), path))
+            return last;
+    }
+    while (s->paths_bytes + path.len + 1 > l->paths_cap) {
+        l->paths_cap = l->paths_cap ? 2 * l->paths_cap : 4096;
+        s->paths = rag_realloc(s->paths, l->paths_cap);
+    }
+    size_t at = s->paths_bytes;
+    if (path.len)
+        memcpy(s->paths + at, path.ptr, path.len);
+    s->paths[at + path.len] = '\0';
+    s->paths_bytes += path.len + 1;
+    return at;
+}
+
 static void add_version(loader *l, sqlite3_stmt *q)
 {
     rag_snapshot *s = l->s;
@@ -69,10 +90,13 @@ static void add_version(loader *l, sqlite3_stmt *q)
         l->cap = l->cap ? 2 * l->cap : 256;
         s->versions = rag_realloc(s->versions, l->cap * sizeof *s->versions);
     }
+    size_t path = keep_path(l, column_str(q, 9));
     held_version *v = &s->versions[s->n_versions++];
     *v = (held_version){ .id = sqlite3_column_int64(q, 0), .document_id = sqlite3_column_int64(q, 1),
+                         .mtime_ns = sqlite3_column_int64(q, 8), .path = path,
                          .collection = find_collection(s, sqlite3_column_int64(q, 2)),
-                         .access = intern_access(s, column_str(q, 3)), .is_visible = from <= g && g < to };
+                         .access = intern_access(s, column_str(q, 3)), .lang = (uint8_t)sqlite3_column_int(q, 7),
+                         .is_visible = from <= g && g < to };
     if (v->is_visible) {
         s->documents++;
         s->chunks += sqlite3_column_int64(q, 6);
@@ -84,7 +108,8 @@ static rag_code load_versions(loader *l, rag_err *err)
     sqlite3_stmt *q;
     bool row = true;
     rag_code code = db_query(l->d, &q,
-                             "SELECT v.id, v.document_id, d.collection_id, v.access, v.gen_from, v.gen_to, v.n_chunks "
+                             "SELECT v.id, v.document_id, d.collection_id, v.access, v.gen_from, v.gen_to, v.n_chunks, "
+                             "v.lang, v.mtime_ns, d.path "
                              "FROM versions v JOIN documents d ON d.id = v.document_id "
                              "WHERE v.model_id = ? AND " IS_KEPT " ORDER BY d.path, d.collection_id, v.id",
                              BIND(num(l->s->state.model_id)), err);
@@ -268,8 +293,7 @@ rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_
 
 static void destroy(rag_snapshot *s)
 {
-    for (size_t i = 0; i < s->n_filters; i++)
-        filter_free(s->filters[i]);
+    filter_forget_all(s);
     for (size_t i = 0; i < s->n_accesses; i++)
         free(s->accesses[i]);
     for (size_t i = 0; i < s->n_collections; i++)
@@ -277,6 +301,7 @@ static void destroy(rag_snapshot *s)
     free(s->accesses);
     free(s->collections);
     free(s->versions);
+    free(s->paths);
     free(s->version_of);
     free(s->length);
     vectors_release(s->vectors);
@@ -312,5 +337,5 @@ size_t rag_snapshot_bytes(const rag_snapshot *s)
     size_t n_filters = s->n_filters;
     pthread_mutex_unlock(mu);
     return vectors_bytes(s->vectors) + s->n * (sizeof *s->version_of + sizeof *s->length) +
-           s->n_versions * sizeof *s->versions + n_filters * bits_bytes(s->n);
+           s->n_versions * sizeof *s->versions + s->paths_bytes + n_filters * bits_bytes(s->n);
 }

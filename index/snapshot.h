@@ -39,8 +39,11 @@ rag_code state_save_vectors(db *d, const char *dir, rag_err *err);
 
 typedef struct held_version {
     int64_t id, document_id;
+    int64_t mtime_ns;    /* as of when the snapshot was built: a touch alone makes no generation */
+    size_t path;         /* byte in paths */
     uint32_t collection; /* index into collections */
     uint32_t access;     /* index into accesses */
+    uint8_t lang;        /* rag_lang */
     bool is_visible;     /* in the snapshot's generation */
 } held_version;
 
@@ -49,9 +52,10 @@ typedef struct held_collection {
     char *name;
 } held_collection;
 
-/* The positions that a reader may see. */
+/* The positions that a filter lets through. */
 typedef struct filter {
     char *key;
+    size_t refs; /* under the snapshot's lock */
     uint8_t *bits;
     size_t n_visible;
     double mean_length; /* weighted tokens, for BM25 */
@@ -68,13 +72,15 @@ struct rag_snapshot {
     float *length;          /* position → weighted tokens, for BM25 */
     held_version *versions; /* by collection and path, so that an index is an order */
     size_t n_versions;
+    char *paths; /* of the versions, in order, each ended by NUL */
+    size_t paths_bytes;
     held_collection *collections;
     size_t n_collections;
     char **accesses; /* distinct access lists, "a,b" */
     size_t n_accesses;
     int64_t documents, chunks;
     pthread_mutex_t mu; /* filters */
-    filter *filters[MAX_CACHED_FILTERS];
+    filter *filters[MAX_CACHED_FILTERS]; /* the latest used first */
     size_t n_filters;
 };
 
@@ -82,11 +88,14 @@ struct rag_snapshot {
  * same rows, else the files in dir, else the embeddings in kb.db. */
 rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like, rag_err *err);
 
-/* RAG_NOT_FOUND for an unknown collection.  *cached says who frees it: the snapshot, or filter_free. */
-rag_code filter_get(rag_snapshot *s, const rag_filter *want, const filter **out, bool *cached, rag_err *err);
-void filter_free(filter *f);
+/* Counted up: release it.  RAG_NOT_FOUND for an unknown collection. */
+rag_code filter_get(rag_snapshot *s, const rag_filter *want, const filter **out, rag_err *err);
+void filter_release(rag_snapshot *s, const filter *f); /* copes with NULL */
+void filter_forget_all(rag_snapshot *s);               /* for a snapshot that nobody uses any more */
 /* Whether a document with this access list is for the filter's groups. */
 bool filter_admits(const rag_filter *want, rag_str access);
+/* Whether it has one of the filter's languages and was modified in its time. */
+bool filter_admits_document(const rag_filter *want, rag_lang lang, int64_t mtime_ns);
 
 static inline bool bit_is_set(const uint8_t *bits, size_t i)
 {

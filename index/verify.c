@@ -186,19 +186,17 @@ static rag_code check_texts(verification *v, rag_err *err)
 static rag_code check_bitmap(verification *v, rag_snapshot *s, rag_err *err)
 {
     const filter *all;
-    bool cached, row = true;
-    sqlite3_stmt *q;
+    bool row = true;
+    sqlite3_stmt *q = NULL;
     size_t seen = 0;
     rag_filter want = { .collection = RAG_STR("*"), .all_groups = true };
     long long number = s->state.generation;
-    rag_code code = filter_get(s, &want, &all, &cached, err);
+    rag_code code = filter_get(s, &want, &all, err);
     if (code == RAG_OK)
         code = db_query(v->d, &q,
                         "SELECT c.id FROM chunks c JOIN versions v ON v.id = c.version_id "
                         "WHERE v.gen_from <= ?1 AND v.gen_to > ?1 ORDER BY c.id",
                         BIND(num(number)), err);
-    if (code != RAG_OK)
-        return code;
     while (code == RAG_OK && (code = db_step(v->d, q, &row, err)) == RAG_OK && row) {
         size_t at = vectors_find(s->vectors, sqlite3_column_int64(q, 0), 0);
         if (at == SIZE_MAX || !bit_is_set(all->bits, at))
@@ -206,8 +204,9 @@ static rag_code check_bitmap(verification *v, rag_snapshot *s, rag_err *err)
         seen++;
     }
     db_done(q);
-    if (seen != all->n_visible)
+    if (code == RAG_OK && seen != all->n_visible)
         tell(v, "the bitmap of generation %lld shows %zu chunks, kb.db %zu", number, all->n_visible, seen);
+    filter_release(s, all);
     return code;
 }
 
