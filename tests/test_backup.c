@@ -68,7 +68,7 @@ static void test_backup__a_restore_is_seen_while_serving(void **state)
 
     assert_ok(rag_index_restore(*state, file, &kb_err));
     rag_search q = { .query = RAG_STR("bananas"), .filter = { .all_groups = true } };
-    assert_code(rag_reader_search(r, held, &q, arena, &hits, &n, &kb_err), RAG_BUSY);
+    assert_code(kb_hits(r, held, &q, arena, &hits, &n), RAG_BUSY);
     assert_ok(rag_index_refresh(serves, &changed, &kb_err));
     assert_true(changed);
     assert_true(kb_finds(serves, "apples", "a"));

@@ -64,7 +64,7 @@ static void test_generations__a_held_snapshot_stays_as_it_was(void **state)
     rag_search q = { .query = RAG_STR("apples pears cherries"), .mode = RAG_SEARCH_TEXT,
                      .filter = { .all_groups = true } };
     assert_ok(rag_reader_open(&r, ix, &kb_err));
-    assert_ok(rag_reader_search(r, held, &q, arena, &hits, &n, &kb_err));
+    assert_ok(kb_hits(r, held, &q, arena, &hits, &n));
     assert_int_equal(n, 1);
     assert_true(rag_str_eq(hits[0].text, RAG_STR("old apples")));
     assert_ok(rag_reader_document_by_path(r, held, RAG_STR(""), RAG_STR("a"), arena, &doc, &kb_err));
@@ -155,7 +155,7 @@ static void test_generations__a_snapshot_that_was_let_go_is_told(void **state)
     kb_ingest(ix, "a", "bananas", NULL);
     rag_search q = { .query = RAG_STR("apples"), .filter = { .all_groups = true } };
     assert_ok(rag_reader_open(&r, ix, &kb_err));
-    assert_code(rag_reader_search(r, held, &q, arena, &hits, &n, &kb_err), RAG_BUSY);
+    assert_code(kb_hits(r, held, &q, arena, &hits, &n), RAG_BUSY);
     rag_reader_close(r);
     rag_snapshot_release(held);
     rag_arena_free(arena);
@@ -207,13 +207,12 @@ static void *search_all_the_time(void *context)
     }
     while (!atomic_load(&c->stop)) {
         rag_arena *arena = rag_arena_new();
-        rag_hit *hits;
-        size_t n;
+        rag_results found;
         rag_snapshot *s = rag_index_acquire(c->ix);
         rag_search q = { .query = RAG_STR("word"), .mode = RAG_SEARCH_TEXT, .top_k = 100,
                          .filter = { .all_groups = true } };
-        rag_code code = rag_reader_search(r, s, &q, arena, &hits, &n, &err);
-        if (code != RAG_OK || (int64_t)n != rag_snapshot_generation(s))
+        rag_code code = rag_reader_search(r, s, &q, arena, &found, &err);
+        if (code != RAG_OK || (int64_t)found.n != rag_snapshot_generation(s))
             atomic_fetch_add(&c->wrong, 1);
         atomic_fetch_add(&c->searches, 1);
         rag_snapshot_release(s);
