@@ -23,6 +23,7 @@ struct bm25 {
     float *frequency;
     size_t n_touched, capacity, n_rows;
     double idf_sum; /* of all phrases */
+    float idf[PLAN_MAX_PHRASES + PLAN_MAX_QUOTES];
 
     db *db;
     const rag_snapshot *snapshot;
@@ -61,6 +62,7 @@ static void forget_scores(bm25 *b)
     }
     b->n_touched = 0;
     b->idf_sum = 0;
+    memset(b->idf, 0, sizeof b->idf);
 }
 
 static void make_room(bm25 *b, size_t n)
@@ -132,6 +134,7 @@ static void add_scores(bm25 *b)
     double n = (double)b->n_rows, all = (double)b->filter->n_visible, mean = b->filter->mean_length;
     double idf = log(1 + (all - n + 0.5) / (n + 0.5));
     b->idf_sum += idf;
+    b->idf[b->phrase] = b->n_rows > 0 ? (float)idf : 0;
     for (size_t i = 0; i < b->n_rows; i++) {
         uint32_t at = b->row[i];
         double tf = b->frequency[i];
@@ -214,6 +217,11 @@ float bm25_score(const bm25 *b, size_t position)
 double bm25_coverage(const bm25 *b, size_t position)
 {
     return b->idf_sum > 0 ? b->coverage[position] / b->idf_sum : 0;
+}
+
+const float *bm25_idf(const bm25 *b)
+{
+    return b->idf;
 }
 
 double bm25_ceiling(const bm25 *b)

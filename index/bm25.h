@@ -35,6 +35,8 @@ const uint32_t *bm25_touched(const bm25 *b);     /* their positions, in no order
 float bm25_score(const bm25 *b, size_t position); /* 0 when no phrase hits it */
 /* Part of the query's rarity (idf) that the row holds: 0 to 1. */
 double bm25_coverage(const bm25 *b, size_t position);
+/* Of each phrase of the plan; 0 when no visible row holds it. */
+const float *bm25_idf(const bm25 *b);
 /* More than any row could score for this query. */
 double bm25_ceiling(const bm25 *b);
 /* True when the body of the row holds the phrase of every quote that has one. */

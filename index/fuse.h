@@ -4,6 +4,9 @@
 
 #include "index/index.h"
 
+/* What a point of idf within a sentence's length (index/proximity.h) is worth in cosine, with adaptive fusion. */
+#define FUSE_CLOSENESS_WEIGHT 0.004
+
 /* Both scores are known for every candidate, whichever list it comes from. */
 typedef struct candidate {
     uint32_t position;

@@ -132,6 +132,7 @@ typedef struct rag_hit {
     double vector_score;     /* cosine; also of a candidate of the other half alone */
     double text_score;       /* BM25, larger is better; likewise */
     double coverage;         /* part of the query's rarity (idf) that it holds: 0 to 1 */
+    double closeness;        /* idf of the query's words within a sentence's length (index/proximity.h); 0: not looked at */
     double fused_score;      /* what the fusion gave */
     double rerank_score;     /* NAN: no reranker has seen it */
     size_t tokens;           /* of the embedder, by sum over merged chunks */
@@ -225,9 +226,10 @@ rag_code rag_reader_line(rag_reader *r, rag_snapshot *s, int64_t document_id, si
 
 /* ---- terms ------------------------------------------------------------------------ */
 
-/* What the tokenizer makes of a text: one token a Han, kana or hangul character, words otherwise. */
+/* What the tokenizer makes of a text: one token a Han, kana or hangul character, words otherwise.  Han characters are
+ * given in their simplified form. */
 typedef struct rag_term {
-    rag_str exact;   /* NFKC, case- and accent-folded */
+    rag_str exact;   /* NFKC, case- and accent-folded; Han simplified */
     rag_str stem;    /* English stem; equal to exact when there is none */
     size_t start, end; /* bytes in the text given */
     bool is_stop;    /* a stop word or stop character: no evidence by itself */

@@ -160,10 +160,11 @@ static void join_text(search *x)
         set_text_score(x, &x->list[i]);
 }
 
-/* As many as the results may need: twins, neighbours and a document's surplus leave the pool. */
+/* As many as the results may need (twins, neighbours and a document's surplus leave the pool), and as are read anyway. */
 static size_t pool_of(const search *x)
 {
     size_t pool = x->q->pool ? (size_t)x->q->pool : 2 * x->top_k + 10;
+    pool = pool > SEARCH_CLOSENESS_HITS ? pool : SEARCH_CLOSENESS_HITS;
     return pool < x->n ? pool : x->n;
 }
 
@@ -184,6 +185,9 @@ static rag_code run(search *x, rag_results *out, rag_err *err)
     if (code != RAG_OK)
         return code;
     out->n = pool;
+    search_weigh_closeness(x, out);
+    if (x->q->pool && out->n > (size_t)x->q->pool)
+        out->n = (size_t)x->q->pool;
     return x->q->pool ? RAG_OK : search_arrange(x->r, x->q, x->arena, out, err);
 }
 

@@ -1,6 +1,7 @@
 /* index/search_impl.h: one search at work, as its files share it.
  *
  *   search.c   the two halves, joined and fused to a list of candidates
+ *   closeness.c  how close together the best hits hold the query's words
  *   quotes.c   quoted parts: which passages may be candidates at all
  *   hits.c     candidates to hits: their rows and texts
  *   arrange.c  hits to results: twins folded, neighbours merged, documents' shares
@@ -13,6 +14,7 @@
 #include "index/reader.h"
 
 enum {
+    SEARCH_CLOSENESS_HITS = 32, /* the best ones, whose words are looked at where they stand */
     SEARCH_MAX_QUOTE_CHECKS = 2000, /* passages whose text is compared with the quotes: the best by BM25 */
 };
 
@@ -43,6 +45,9 @@ rag_code search_demand_quotes(search *x, rag_err *err);
 
 /* Rows and texts of the best n candidates. */
 rag_code search_fill_hits(search *x, size_t n, rag_hit **out, rag_err *err);
+
+/* With adaptive fusion: adds to the best hits' scores how close together they hold the query's words, and sorts those again. */
+void search_weigh_closeness(search *x, rag_results *io);
 
 /* rag_reader_arrange within a read transaction. */
 rag_code search_arrange(rag_reader *r, const rag_search *q, rag_arena *arena, rag_results *io, rag_err *err);

@@ -16,7 +16,7 @@ static void make_key(void)
     pthread_key_create(&key, free_tokenizer);
 }
 
-static tokenizer *of_this_thread(void)
+tokenizer *tokenizer_of_this_thread(void)
 {
     pthread_once(&once, make_key);
     tokenizer *t = pthread_getspecific(key);
@@ -60,7 +60,7 @@ rag_code rag_terms(rag_str text, rag_arena *arena, rag_term **out, size_t *n)
 {
     sink s = { .arena = arena };
     grow(&s);
-    tokenizer_run(of_this_thread(), text, on_token, &s);
+    tokenizer_run(tokenizer_of_this_thread(), text, on_token, &s);
     *out = s.terms;
     *n = s.n;
     return RAG_OK;

@@ -1,7 +1,7 @@
 /* index/tokenizer.h: text to tokens, the same for indexed text and for queries.
  *
  * A word is a run of letters and digits, in search form (NFKC, case and accents folded); Han, kana and
- * hangul give one token a character.  A word of ASCII letters has an English stem, which is indexed at
+ * hangul give one token a character, Han in its simplified form.  A word of ASCII letters has an English stem, which is indexed at
  * the word's position behind a marker byte, so that a stem never matches an exact form.
  *
  * A change of what comes out is a new TOKENIZER_VERSION: stores of another one are indexed again when opened.
@@ -14,7 +14,7 @@
 
 #include "base/str.h"
 
-enum { TOKENIZER_VERSION = 1 };
+enum { TOKENIZER_VERSION = 2 };
 
 /* Bytes that no token holds: a stem in the index, a query of ours, and between two of its tokens. */
 enum { MARK_STEM = 0x01, MARK_QUERY = 0x02, MARK_NEXT = 0x1f };
@@ -29,6 +29,8 @@ typedef struct token {
 typedef struct tokenizer tokenizer;
 tokenizer *tokenizer_new(void);
 void tokenizer_free(tokenizer *t);
+/* One that lives as long as the calling thread. */
+tokenizer *tokenizer_of_this_thread(void);
 
 /* Calls on_token for each token in order; a result other than 0 ends the run and is returned.  The token's
  * strings live until on_token returns. */
