@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/unicode.h"
 #include "embed/tokenizer.h"
@@ -85,9 +83,7 @@ static bool swallow(void *context, rag_str line)
     return true;
 }
 
-/* libllama keeps room for the logits of every token of the longest encode, 1 MB each with a
- * vocabulary of 250,000, zeroes it and never uses it for an encoder.  An encode of the whole window that is
- * aborted at once makes it allocate all of it now; then the pages go back to the system. */
+/* See rag_llama_release_logits. */
 static void release_unused_logits(rag_embedder *e)
 {
     for (int i = 0; i < e->max_tokens; i++)
@@ -96,12 +92,7 @@ static void release_unused_logits(rag_embedder *e)
     rag_llama_listen(swallow, NULL);
     encode(e, (size_t)e->max_tokens);
     rag_llama_listen(NULL, NULL);
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t start_at = (uintptr_t)llama_get_logits(e->llama.context);
-    size_t bytes = (size_t)llama_vocab_n_tokens(e->llama.vocab) * (size_t)e->max_tokens * sizeof(float);
-    uintptr_t first = (start_at + page - 1) / page * page, last = (start_at + bytes) / page * page;
-    if (start_at && first < last)
-        madvise((void *)first, last - first, MADV_DONTNEED);
+    rag_llama_release_logits(&e->llama, (size_t)e->max_tokens);
 }
 
 /* With unigram.h the runtime needs no words, only their number. */

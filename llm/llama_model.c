@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "llm/llama_runtime.h"
 
@@ -90,6 +92,16 @@ rag_code rag_llama_model_start(rag_llama_model *m, struct llama_context_params p
     malloc_trim(0); /* reading the file leaves tens of MB free but resident */
 #endif
     return RAG_OK;
+}
+
+void rag_llama_release_logits(const rag_llama_model *m, size_t n_tokens)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start_at = (uintptr_t)llama_get_logits(m->context);
+    size_t bytes = (size_t)llama_vocab_n_tokens(m->vocab) * n_tokens * sizeof(float);
+    uintptr_t first = (start_at + page - 1) / page * page, last = (start_at + bytes) / page * page;
+    if (start_at && first < last)
+        madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
 void rag_llama_model_close(rag_llama_model *m)

@@ -35,6 +35,11 @@ rag_code rag_llama_model_open(rag_llama_model *m, const char *path, const struct
 rag_code rag_llama_model_start(rag_llama_model *m, struct llama_context_params params, rag_err *err);
 void rag_llama_model_close(rag_llama_model *m); /* copes with zeroed and half-opened ones */
 
+/* An encoder's context keeps room for the logits of every token of the longest encode, 1 MB each with a vocabulary of
+ * 250,000, zeroes it and never uses it.  After an encode of n_tokens, of the whole window and aborted at once, its pages
+ * go back to the system. */
+void rag_llama_release_logits(const rag_llama_model *m, size_t n_tokens);
+
 /* The configured number, or the processors this process may run on when it is 0. */
 int rag_llama_threads(int configured);
 
