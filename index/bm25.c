@@ -194,6 +194,8 @@ rag_code bm25_run(bm25 *b, db *d, const rag_snapshot *s, const filter *f, const 
                               BIND(text(rag_str_of(p->match)), pointer(b, POINTER_TYPE)), err);
     if (code == RAG_NOT_FOUND)
         code = RAG_OK;
+    if (b->n_touched == 0)
+        b->idf_sum = 0; /* whether a hidden row made the call must not show */
     if (b->late)
         code = rag_fail(err, RAG_DEADLINE, "out of time while searching the text");
     return code;

@@ -177,7 +177,7 @@ static rag_code run(search *x, rag_results *out, rag_err *err)
     if (code != RAG_OK)
         return code;
     join_text(x);
-    out->text_ceiling = bm25_ceiling(x->r->bm25);
+    out->text_ceiling = x->q->mode == RAG_SEARCH_VECTOR ? 0 : bm25_ceiling(x->r->bm25);
     fuse(x->list, x->n, x->q);
     qsort_r(x->list, x->n, sizeof *x->list, by_fused_score, x);
     size_t pool = pool_of(x);
