@@ -242,6 +242,11 @@ bool rag_unicode_is_upper(uint32_t c)
     return u_isUUppercase((UChar32)c);
 }
 
+uint32_t rag_unicode_lower(uint32_t c)
+{
+    return (uint32_t)u_tolower((UChar32)c);
+}
+
 rag_lang rag_unicode_lang(rag_str s)
 {
     size_t letters = 0, han = 0;

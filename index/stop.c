@@ -22,10 +22,9 @@ static const char *const words[] = {
     "yourselves",
 };
 
-/* Function characters of Chinese questions, and Japanese particles. */
+/* Function characters of Chinese questions, simplified as tokens are, and Japanese particles. */
 static const char characters[] =
-    "的了是在吗呢么吧啊呀哪谁什怎为何之与和及或而且但也都就还又被把从对于以其这那此该个些几您你我他她它们"
-    "請请嗎麼誰為與於這個們還對從後"
+    "的了是在吗呢么吧啊呀哪谁什怎为何之与和及或而且但也都就还又被把从对于以其这那此该个些几您你我他她它们请"
     "のはがをにへともで";
 
 static int compare(const void *key, const void *item)

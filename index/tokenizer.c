@@ -149,8 +149,14 @@ static int emit_word(run *r, rag_str exact, size_t start, size_t end)
     return r->on_token(r->context, &t);
 }
 
+/* Traditional and simplified characters are one. */
 static int emit_character(run *r, rag_str exact, size_t start, size_t end)
 {
+    char bytes[4];
+    size_t pos = 0;
+    uint32_t c = rag_utf8_next(exact, &pos), simplified = rag_unicode_simplified(c);
+    if (simplified != c)
+        exact = (rag_str){ bytes, rag_utf8_encode(simplified, bytes) };
     token t = { .exact = exact, .start = start, .end = end, .is_cjk = true };
     return r->on_token(r->context, &t);
 }

@@ -65,6 +65,17 @@ static void test_tokenizer__one_token_a_cjk_character(void **state)
     assert_tokens("中。文，", "中 文");
 }
 
+static void test_tokenizer__traditional_and_simplified_are_one(void **state)
+{
+    (void)state;
+    assert_tokens("黑豹隊後來", "黑 豹 队 后 来");
+    assert_tokens("資訊檢索，資料庫", "资 讯 检 索 资 料 库");
+    assert_tokens("裏 裡 里 麵 麪 臺 台", "里 里 里 面 面 台 台");
+    assert_tokens("図 漢字 仮名", "図 汉 字 仮 名");
+    assert_tokens("\xef\xa4\xb4", "老"); /* U+F934, by way of NFKC */
+    assert_tokens("𠀀", "𠀀");
+}
+
 static void test_tokenizer__symbols_that_mean_letters_count(void **state)
 {
     (void)state;
@@ -91,8 +102,8 @@ static void test_tokenizer__stop_words_are_told(void **state)
 {
     (void)state;
     static const char *const stops[] = { "a",     "what", "The",  "yourselves", "haven", "hers", "where",
-                                         "about", "的",   "什",   "吗",         "to",    "s" };
-    static const char *const others[] = { "warranty", "return", "黑", "x", "whatever", "ab", "zz" };
+                                         "about", "的",   "什",   "吗",         "to",    "s",    "嗎",   "請",   "誰" };
+    static const char *const others[] = { "warranty", "return", "黑", "x", "whatever", "ab", "zz", "後" };
     rag_arena *arena = rag_arena_new();
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
         if (!first_term(stops[i], arena).is_stop)
@@ -170,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_tokenizer__words_are_runs_of_letters_and_digits),
         cmocka_unit_test(test_tokenizer__case_width_and_accents_fold),
         cmocka_unit_test(test_tokenizer__one_token_a_cjk_character),
+        cmocka_unit_test(test_tokenizer__traditional_and_simplified_are_one),
         cmocka_unit_test(test_tokenizer__symbols_that_mean_letters_count),
         cmocka_unit_test(test_tokenizer__stems_are_english_and_marked_by_difference),
         cmocka_unit_test(test_tokenizer__stop_words_are_told),

@@ -50,6 +50,23 @@ static void test_unicode__fold_ignores_case_and_accents(void **state)
     assert_becomes(rag_unicode_fold, "infor\xC2\xADmation", "information");
 }
 
+static void test_unicode__simplified_is_one_to_one_and_final(void **state)
+{
+    (void)state;
+    static const char *const same[][2] = { { "後", "后" }, { "裡", "里" }, { "裏", "里" }, { "語", "语" }, { "羣", "群" }, { "苧", "苎" },
+                                           { "薴", "苎" }, { "中", "中" }, { "か", "か" }, { "é", "é" }, { "𠀀", "𠀀" }, { "x", "x" } };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        size_t a = 0, b = 0;
+        assert_int_equal(rag_unicode_simplified(rag_utf8_next(rag_str_of(same[i][0]), &a)),
+                         rag_utf8_next(rag_str_of(same[i][1]), &b));
+    }
+    for (uint32_t c = 0; c < 0x11000; c++) {
+        uint32_t s = rag_unicode_simplified(c);
+        assert_int_equal(rag_unicode_simplified(s), s);
+        assert_int_equal(rag_unicode_class(s), rag_unicode_class(c));
+    }
+}
+
 static void test_unicode__fold_keeps_han_kana_and_hangul(void **state)
 {
     (void)state;
@@ -185,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unicode__nfkc_composes_and_unifies_width),
         cmocka_unit_test(test_unicode__fold_ignores_case_and_accents),
+        cmocka_unit_test(test_unicode__simplified_is_one_to_one_and_final),
         cmocka_unit_test(test_unicode__fold_keeps_han_kana_and_hangul),
         cmocka_unit_test(test_unicode__invalid_bytes_become_replacements),
         cmocka_unit_test(test_unicode__twice_is_once_for_every_character),
