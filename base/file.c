@@ -278,6 +278,69 @@ void rag_time_format(int64_t wall_ns, char out[32])
     snprintf(out + n, 32 - n, "Z");
 }
 
+/* `digits` of them, then the mark (0: none). */
+static bool take_number(rag_str *s, size_t digits, char mark, int *out)
+{
+    if (s->len < digits + (mark != 0))
+        return false;
+    *out = 0;
+    for (size_t i = 0; i < digits; i++) {
+        if (s->ptr[i] < '0' || s->ptr[i] > '9')
+            return false;
+        *out = 10 * *out + (s->ptr[i] - '0');
+    }
+    char found = mark ? s->ptr[digits] : mark;
+    if (found != mark && (mark != 'T' || found != 't'))
+        return false;
+    *s = rag_str_sub(*s, digits + (mark != 0), s->len);
+    return true;
+}
+
+static bool take_fraction(rag_str *s, int64_t *ns)
+{
+    size_t n = 1;
+    *ns = 0;
+    if (s->len == 0 || s->ptr[0] != '.')
+        return true;
+    for (int64_t unit = 100000000; n < s->len && s->ptr[n] >= '0' && s->ptr[n] <= '9'; n++, unit /= 10)
+        *ns += unit * (s->ptr[n] - '0');
+    *s = rag_str_sub(*s, n, s->len);
+    return n > 1;
+}
+
+static bool take_date(rag_str *s, int64_t *seconds)
+{
+    struct tm tm = { 0 };
+    int month;
+    if (!take_number(s, 4, '-', &tm.tm_year) || !take_number(s, 2, '-', &month) || !take_number(s, 2, 'T', &tm.tm_mday))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon = month - 1;
+    int day = tm.tm_mday;
+    *seconds = timegm(&tm);
+    return tm.tm_mday == day && tm.tm_mon == month - 1; /* else there is no such day */
+}
+
+bool rag_time_parse(rag_str text, int64_t *wall_ns)
+{
+    int hour, minute, second;
+    int64_t seconds, fraction, ns;
+    if (!take_date(&text, &seconds) || !take_number(&text, 2, ':', &hour) || !take_number(&text, 2, ':', &minute) ||
+        !take_number(&text, 2, 0, &second) || !take_fraction(&text, &fraction))
+        return false;
+    bool is_leap = hour == 23 && minute == 59 && second == 60;
+    if (hour > 23 || minute > 59 || (second > 59 && !is_leap))
+        return false;
+    if (!rag_str_eq(text, RAG_STR("Z")) && !rag_str_eq(text, RAG_STR("z")) && !rag_str_eq(text, RAG_STR("+00:00")) &&
+        !rag_str_eq(text, RAG_STR("-00:00")))
+        return false;
+    seconds += hour * 3600 + minute * 60 + second;
+    if (__builtin_mul_overflow(seconds, (int64_t)1000000000, &ns) || __builtin_add_overflow(ns, fraction, &ns))
+        return false;
+    *wall_ns = ns;
+    return true;
+}
+
 typedef struct unit {
     const char *name;
     int64_t factor;

@@ -37,6 +37,9 @@ double rag_clock_ms(void);     /* monotonic, milliseconds */
 int64_t rag_clock_wall_ns(void); /* since 1970 */
 /* RFC 3339 in UTC, to the millisecond when ns is not whole seconds; out >= 32 bytes. */
 void rag_time_format(int64_t wall_ns, char out[32]);
+/* RFC 3339, date and time in UTC: "2026-11-24T08:00:00Z", with a fraction, "+00:00" for Z.  False for anything else, and
+ * for years that do not fit (1678 to 2261 do). */
+bool rag_time_parse(rag_str text, int64_t *wall_ns);
 
 /* "10", "64k", "2M", "1G" (powers of 1024, also KiB, MB …) to bytes. */
 bool rag_parse_size(const char *text, int64_t *out);

@@ -203,6 +203,41 @@ static void test_file__time_is_rfc_3339(void **state)
     assert_true(rag_clock_wall_ns() > 1700000000000000000);
 }
 
+static void test_file__times_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t want;
+    } good[] = {
+        { "1970-01-01T00:00:00Z", 0 },
+        { "2026-11-24T12:57:08.123Z", 1795525028123000000 },
+        { "2026-11-24t12:57:08.1234567891z", 1795525028123456789 },
+        { "2026-11-24T12:57:08+00:00", 1795525028000000000 },
+        { "1969-12-31T23:59:59.999999999-00:00", -1 },
+        { "2024-02-29T00:00:00Z", 1709164800000000000 },
+        { "2016-12-31T23:59:60Z", 1483228800000000000 },
+        { "2262-04-11T23:47:16.854775807Z", INT64_MAX },
+    };
+    static const char *const bad[] = {
+        "", "now", "2026-11-24", "2026-11-24T12:57Z", "2026-11-24T12:57:08", "2026-11-24T12:57:08+01:00",
+        "2026-11-24 12:57:08Z", "2026-11-24T12:57:08Z ", " 2026-11-24T12:57:08Z", "2026-13-01T00:00:00Z",
+        "2026-00-01T00:00:00Z", "2025-02-29T00:00:00Z", "2026-01-00T00:00:00Z", "2026-01-32T00:00:00Z",
+        "2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00.Z",
+        "2026-01-01T00:00:00,5Z", "2026\r11\r24T12:57:08Z", "2026-1-1T0:0:0Z", "-026-01-01T00:00:00Z", "2263-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "12026-11-24T12:57:08Z", "2026-11-24T12:57:08ZZ",
+    };
+    int64_t ns;
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ns = 42;
+        if (!rag_time_parse(rag_str_of(good[i].text), &ns) || ns != good[i].want)
+            fail_msg("'%s' gives %lld", good[i].text, (long long)ns);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (rag_time_parse(rag_str_of(bad[i]), &ns))
+            fail_msg("'%s' is taken", bad[i]);
+}
+
 static void test_file__sizes(void **state)
 {
     (void)state;
@@ -256,6 +291,7 @@ int main(void)
         WITH_ROOT(test_file__paths),
         WITH_ROOT(test_file__lock_belongs_to_one_process),
         cmocka_unit_test(test_file__time_is_rfc_3339),
+        cmocka_unit_test(test_file__times_are_read),
         cmocka_unit_test(test_file__sizes),
         cmocka_unit_test(test_file__durations),
     };
