@@ -1,8 +1,8 @@
 #include "index/fuse.h"
 
-/* What one point of BM25 is worth in cosine.  E5's cosines spread by about 0.02 around a question's candidates, BM25 by
+/* What a point of BM25 is worth in cosine.  E5's cosines spread by about 0.02 around a question's candidates, BM25 by
  * about 4; docs/ARCHITECTURE.md has the measurements. */
-static const double TEXT_WEIGHT = 0.005, ADAPTIVE_TEXT_WEIGHT = 0.0035;
+static const double TEXT_WEIGHT = 0.005, ADAPTIVE_TEXT_WEIGHT = 0.003;
 
 static double reciprocal(int rank, int k)
 {

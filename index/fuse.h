@@ -16,12 +16,15 @@ typedef struct candidate {
     double score;   /* fused */
 } candidate;
 
-/* Sets the score of each: the sum of cosine and weighted BM25, or, with rrf_k > 0, reciprocal rank fusion
- * (Cormack, Clarke, Büttcher 2009).
+/* Sets the score of each:
+ *
+ *   adaptive   cosine + 0.003 · BM25; index/closeness.c adds 0.004 · closeness to the best ones
+ *   weighted   cosine + text_weight · BM25
+ *   rrf        reciprocal rank fusion (Cormack, Clarke, Büttcher 2009)
  *
  * Ranks forget by how much: a passage that holds all the rare words of a question, and one that holds a common word,
- * may both be first.  BM25's own scale tells them apart; where the words are of another language it is small, and the
- * vectors decide.  docs/ARCHITECTURE.md has what was measured. */
+ * may both be first.  BM25's own scale tells them apart, and closeness whether the words stand together; where the words
+ * are of another language both are small, and the vectors decide.  docs/ARCHITECTURE.md has what was measured. */
 void fuse(candidate *list, size_t n, const rag_search *q);
 
 #endif
