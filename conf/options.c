@@ -102,10 +102,11 @@ const option option_table[] = {
     { "search", "candidates", OPTION_INT, .fallback = "100", .min = 1, .max = 1000,
       .help = "Hits that vector and text search each hand to the fusion." },
     { "search", "fusion", OPTION_CHOICE, .fallback = "adaptive", .choices = "adaptive|weighted|rrf",
-      .help = "How vector and text search become one list: adaptive looks at the question, weighted adds cosine and"
-              " text_weight times BM25, rrf is reciprocal rank fusion." },
-    { "search", "text_weight", OPTION_NUMBER, .fallback = "0.005", .min = 0, .max = 1,
-      .help = "What a point of BM25 is worth in cosine, with fusion = weighted." },
+      .help = "How vector and text search become one list: adaptive adds cosine, BM25 and how close together a passage"
+              " holds the question's words; weighted adds cosine and BM25; rrf is reciprocal rank fusion." },
+    { "search", "text_weight", OPTION_NUMBER, .fallback = "0.003", .min = 0, .max = 1,
+      .help = "What a point of BM25 is worth in cosine, but with fusion = rrf.  Another embedder than E5, whose cosines lie"
+              " farther apart, wants more." },
     { "search", "rrf_k", OPTION_INT, .fallback = "60", .min = 1, .max = 1000,
       .help = "The constant of reciprocal rank fusion, with fusion = rrf." },
     { "search", "title_weight", OPTION_NUMBER, .fallback = "1", .min = 0, .max = 10,

@@ -1,8 +1,17 @@
 #include "index/fuse.h"
 
-/* What a point of BM25 is worth in cosine.  E5's cosines spread by about 0.02 around a question's candidates, BM25 by
- * about 4; docs/ARCHITECTURE.md has the measurements. */
-static const double TEXT_WEIGHT = 0.005, ADAPTIVE_TEXT_WEIGHT = 0.003;
+/* E5's cosines spread by about 0.02 around a question's candidates, BM25 by about 4. */
+static const double TEXT_WEIGHT = 0.003;
+
+static double text_weight(const rag_search *q)
+{
+    return q->text_weight > 0 ? q->text_weight : TEXT_WEIGHT;
+}
+
+double fuse_closeness_weight(const rag_search *q)
+{
+    return text_weight(q) * 4 / 3;
+}
 
 static double reciprocal(int rank, int k)
 {
@@ -12,7 +21,7 @@ static double reciprocal(int rank, int k)
 void fuse(candidate *list, size_t n, const rag_search *q)
 {
     int k = q->rrf_k ? q->rrf_k : 60;
-    double weight = q->fusion == RAG_FUSE_ADAPTIVE ? ADAPTIVE_TEXT_WEIGHT : q->text_weight > 0 ? q->text_weight : TEXT_WEIGHT;
+    double weight = text_weight(q);
     for (size_t i = 0; i < n; i++) {
         candidate *c = &list[i];
         if (q->fusion == RAG_FUSE_RRF)

@@ -4,9 +4,6 @@
 
 #include "index/index.h"
 
-/* What a point of idf within a sentence's length (index/proximity.h) is worth in cosine, with adaptive fusion. */
-#define FUSE_CLOSENESS_WEIGHT 0.004
-
 /* Both scores are known for every candidate, whichever list it comes from. */
 typedef struct candidate {
     uint32_t position;
@@ -18,7 +15,7 @@ typedef struct candidate {
 
 /* Sets the score of each:
  *
- *   adaptive   cosine + 0.003 · BM25; index/closeness.c adds 0.004 · closeness to the best ones
+ *   adaptive   cosine + text_weight · BM25; index/closeness.c adds 4/3 · text_weight · closeness to the best ones
  *   weighted   cosine + text_weight · BM25
  *   rrf        reciprocal rank fusion (Cormack, Clarke, Büttcher 2009)
  *
@@ -26,5 +23,8 @@ typedef struct candidate {
  * may both be first.  BM25's own scale tells them apart, and closeness whether the words stand together; where the words
  * are of another language both are small, and the vectors decide.  docs/ARCHITECTURE.md has what was measured. */
 void fuse(candidate *list, size_t n, const rag_search *q);
+
+/* What a point of idf within a sentence's length (index/proximity.h) is worth in cosine. */
+double fuse_closeness_weight(const rag_search *q);
 
 #endif

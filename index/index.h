@@ -100,7 +100,7 @@ typedef struct rag_search {
     int top_k;               /* 1–100; 0 = 5 */
     int candidates;          /* from each half; 0 = 100 */
     rag_fusion fusion;
-    double text_weight;      /* RAG_FUSE_WEIGHTED: what a point of BM25 is worth in cosine; 0 = 0.005 */
+    double text_weight;      /* what a point of BM25 is worth in cosine, but in RAG_FUSE_RRF; 0 = 0.003, right for E5 */
     int rrf_k;               /* RAG_FUSE_RRF: its constant; 0 = 60 */
     double document_share;   /* largest part of top_k from one document while others have hits; 0 = 1 = no limit */
     int pool;                /* 0: hits are arranged (rag_reader_arrange).  Else the best `pool` chunks as they are, for a
