@@ -135,7 +135,7 @@ typedef struct rag_hit {
     double closeness;        /* idf of the query's words within a sentence's length (index/proximity.h); 0: not looked at */
     double fused_score;      /* what the fusion gave */
     double rerank_score;     /* NAN: no reranker has seen it */
-    size_t tokens;           /* of the embedder, by sum over merged chunks */
+    size_t tokens;           /* of the embedder; of a merged hit, at most */
     int ordinal;             /* of the (first) chunk in its document, from 0 */
     bool holds_exact;        /* it holds the query's exact strings (rag_results.absent says which none holds) */
     const int64_t *merged;   /* chunk ids of a merged hit in order of the text; n_merged 0: one chunk */
@@ -193,8 +193,14 @@ typedef struct rag_results {
  * over the filter's visible rows. */
 rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_results *out,
                            rag_err *err);
-/* From the best chunks, in the order of hits[].score, to results: near-duplicates folded, neighbours that both hit merged up
- * to RAG_PASSAGE_TOKENS, at most document_share from one document while others have hits, cut to top_k, ranked. */
+/* From the best chunks, in the order of hits[].score, to results:
+ *  - passages that say the same (index/twins.h) become the best of them, which names the others;
+ *  - neighbours in a document, both among the first top_k, become one passage of at most RAG_PASSAGE_TOKENS together with
+ *    what stands between (a heading line, say) where the better one was; not across a comment;
+ *  - of one document at most max(1, ceil(document_share · top_k)) stand before the last hit of another one;
+ *  - cut to top_k and ranked.  A hit that holds_exact is neither hidden by one that does not, nor surplus, and the best of
+ *    them is always among the results.
+ * With candidates (explain): sets their fate and other. */
 rag_code rag_reader_arrange(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_results *io,
                             rag_err *err);
 

@@ -168,6 +168,36 @@ static size_t pool_of(const search *x)
     return pool < x->n ? pool : x->n;
 }
 
+static rag_code make_pool(search *x, size_t pool, rag_results *out, rag_err *err)
+{
+    rag_code code = search_fill_hits(x, pool, &out->hits, err);
+    if (code != RAG_OK)
+        return code;
+    out->n = pool;
+    search_weigh_closeness(x, out);
+    if (x->q->pool && out->n > (size_t)x->q->pool)
+        out->n = (size_t)x->q->pool;
+    for (size_t i = 0; i < out->n; i++)
+        out->hits[i].rank = (int)i + 1;
+    return RAG_OK;
+}
+
+/* A pool full of twins, or of one document, gives too little: then a larger one is taken. */
+static rag_code make_results(search *x, rag_results *out, rag_err *err)
+{
+    rag_code code = RAG_OK;
+    bool lacks = true;
+    for (size_t pool = pool_of(x), last = 0; code == RAG_OK && lacks && pool > last;) {
+        code = make_pool(x, pool, out, err);
+        if (code == RAG_OK)
+            code = search_arrange(x->r, x->q, x->arena, out, err);
+        lacks = search_lacks_results(x->q, out);
+        last = pool;
+        pool = 4 * pool < x->n ? 4 * pool : x->n;
+    }
+    return code;
+}
+
 static rag_code run(search *x, rag_results *out, rag_err *err)
 {
     plan_build(x->q->query, x->arena, &x->plan);
@@ -180,15 +210,7 @@ static rag_code run(search *x, rag_results *out, rag_err *err)
     out->text_ceiling = x->q->mode == RAG_SEARCH_VECTOR ? 0 : bm25_ceiling(x->r->bm25);
     fuse(x->list, x->n, x->q);
     qsort_r(x->list, x->n, sizeof *x->list, by_fused_score, x);
-    size_t pool = pool_of(x);
-    code = search_fill_hits(x, pool, &out->hits, err);
-    if (code != RAG_OK)
-        return code;
-    out->n = pool;
-    search_weigh_closeness(x, out);
-    if (x->q->pool && out->n > (size_t)x->q->pool)
-        out->n = (size_t)x->q->pool;
-    return x->q->pool ? RAG_OK : search_arrange(x->r, x->q, x->arena, out, err);
+    return x->q->pool ? make_pool(x, pool_of(x), out, err) : make_results(x, out, err);
 }
 
 static rag_code check(const rag_search *q, rag_err *err)

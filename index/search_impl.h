@@ -51,6 +51,8 @@ void search_weigh_closeness(search *x, rag_results *io);
 
 /* rag_reader_arrange within a read transaction. */
 rag_code search_arrange(rag_reader *r, const rag_search *q, rag_arena *arena, rag_results *io, rag_err *err);
+/* Whether a larger pool could give more: fewer than top_k results, or a document with more than its share. */
+bool search_lacks_results(const rag_search *q, const rag_results *got);
 
 static inline size_t search_top_k(const rag_search *q)
 {

@@ -160,7 +160,9 @@ rag_published kb_ingest(rag_index *ix, ...)
 rag_code kb_hits(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_hit **out, size_t *n)
 {
     rag_results found;
-    rag_code code = rag_reader_search(r, s, q, arena, &found, &kb_err);
+    rag_search raw = *q;
+    raw.pool = q->pool ? q->pool : q->top_k ? q->top_k : 5;
+    rag_code code = rag_reader_search(r, s, &raw, arena, &found, &kb_err);
     *out = found.hits;
     *n = found.n;
     return code;

@@ -51,9 +51,9 @@ rag_code kb_try_put(rag_writer *w, int64_t source, const char *path, const char 
 /* One whole run: begin, source "/root" in collection "default", put path/text pairs up to NULL, publish. */
 rag_published kb_ingest(rag_index *ix, ...);
 
-/* The hits of a hybrid search over everything, with the latest snapshot; they live in the arena. */
-/* rag_reader_search, as hits. */
+/* The best top_k chunks of rag_reader_search as they are: not arranged. */
 rag_code kb_hits(rag_reader *r, rag_snapshot *s, const rag_search *q, rag_arena *arena, rag_hit **out, size_t *n);
+/* The hits of a search over everything, with the latest snapshot; they live in the arena. */
 size_t kb_search(rag_index *ix, const char *query, rag_search_mode mode, rag_arena *arena, rag_hit **out);
 /* Whether a text search finds this document, with the latest snapshot. */
 bool kb_finds(rag_index *ix, const char *query, const char *document);
