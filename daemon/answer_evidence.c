@@ -4,7 +4,7 @@
  *
  *     (cosine - 0.78) / 0.12  +  2 · overlap  +  0.2 · overlap of the sentence before it  -  loss of its passage
  *
- * where loss is how far the passage's fused score lies below the best one's, as a share.  0.78 and 0.12 bring E5's
+ * where loss is how far the passage's fused score (or the logistic function of its reranker's) lies below the best one's, as a share.  0.78 and 0.12 bring E5's
  * narrow cosines to the scale of the overlap.  The weights come from 200 xquad questions; nearby ones do as well. */
 #include "daemon/answer_private.h"
 
@@ -83,8 +83,16 @@ static rag_str embed_text(const context *c, rag_str sentence, rag_arena *arena)
     return rag_str_of(rag_arena_printf(arena, "%.*s: %.*s", RAG_STR_ARG(c->heading), RAG_STR_ARG(sentence)));
 }
 
+/* A reranker's scores are logits, of any sign and size: they become shares. */
+static double share(double logit)
+{
+    return 1 / (1 + exp(-logit));
+}
+
 static double loss(const rag_hit *hits, size_t i)
 {
+    if (!isnan(hits[0].rerank_score))
+        return share(hits[0].score) - share(hits[i].score);
     return hits[0].score > 0 ? (hits[0].score - hits[i].score) / hits[0].score : 0;
 }
 

@@ -136,16 +136,10 @@ static void embed_sentences(job *j, const ask *a)
     job_embed(j, RAG_EMBED_PASSAGE, texts, n, 0, step_extract);
 }
 
-static void step_search(job *j, rag_reader *r)
+static void step_collect(job *j, rag_reader *r)
 {
     ask *a = j->state;
     rag_err err = { 0 };
-    a->question_vector = j->embed.vectors[0];
-    a->dim = j->embed.dim;
-    if (!search_run(j, r, &a->search)) {
-        job_finish(j);
-        return;
-    }
     if (a->is_stream)
         ask_tell_start(j, a);
     if (answer_collect(r, a->search.query, a->search.found.hits, a->search.found.n, j->arena, &a->evidence, &err) != RAG_OK) {
@@ -156,6 +150,14 @@ static void step_search(job *j, rag_reader *r)
     } else {
         step_extract(j, r);
     }
+}
+
+static void step_search(job *j, rag_reader *r)
+{
+    ask *a = j->state;
+    a->question_vector = j->embed.vectors[0];
+    a->dim = j->embed.dim;
+    search_run(j, r, &a->search, step_collect);
 }
 
 /* ---- the route ---------------------------------------------------------------------- */

@@ -2,7 +2,9 @@
  *
  *   loop     read the request
  *   model    embed the question
- *   search   search, split into sentences                          ─> meta, sources
+ *   search   search
+ *   model    score the hits                 (with a reranker)
+ *   search   split into sentences                                  ─> meta, sources
  *   model    embed the sentences
  *   search   rank, extract, read the quotes back                   ─> draft
  *   model    decode                                                ─> delta …

@@ -69,6 +69,8 @@ static void render_timings(json_writer *w, const job *j, const ask *a)
     json_num(w, "queue", j->started_ms - j->accepted_ms, 1);
     json_num(w, "embed", j->embed.ms, 1);
     json_num(w, "search", a->search.ms, 1);
+    if (j->rerank.n > 0)
+        json_num(w, "rerank", j->rerank.ms, 1);
     json_num(w, "prefill", d->done.prefill_ms, 1);
     json_num(w, "decode", d->done.decode_ms, 1);
     json_num(w, "first_token", first - j->accepted_ms, 1);

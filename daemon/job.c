@@ -1,4 +1,4 @@
-/* daemon/job.c: the life of a job, and its four moves. */
+/* daemon/job.c: the life of a job, and its five moves. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +214,12 @@ void job_embed(job *j, rag_embed_role role, const rag_str *texts, size_t n, size
     e->vectors = rag_arena_array(j->arena, n > 0 ? n : 1, sizeof *e->vectors);
     j->step = then;
     model_embed(j->d->model, j);
+}
+
+void job_rerank(job *j, job_step *then)
+{
+    j->step = then;
+    model_rerank(j->d->model, j);
 }
 
 void job_decode(job *j, job_step *then)

@@ -147,6 +147,7 @@ static ragd_options options_of(const rag_conf *c, const flags *f)
                        .max_body_bytes = (size_t)rag_conf_int(c, "http.max_body"),
                        .embed_path = rag_conf_path(c, "models.embed"),
                        .decoder_path = rag_conf_path(c, "models.decoder"),
+                       .reranker_path = rag_conf_path(c, "models.reranker"),
                        .prompts_dir = rag_conf_path(c, "prompts.dir"),
                        .prompt_style = rag_conf_string(c, "llm.prompt"),
                        .threads = number(c, "llm.threads"),

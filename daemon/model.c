@@ -6,132 +6,14 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "daemon/model.h"
+#include "daemon/model_impl.h"
+#include "daemon/rerank.h"
 #include "daemon/thread.h"
 
-/* Sentences embedded between two steps of running answers: about 0.1 s on two cores. */
-enum { SENTENCES_A_TURN = 4, MIN_PASSAGE_BYTES = 128 };
+/* Sentences embedded, and pairs scored, between two steps of running answers: about 0.1 s on two cores. */
+enum { SENTENCES_A_TURN = 4, PAIRS_A_TURN = 2, MIN_PASSAGE_BYTES = 128 };
 
-struct model {
-    model_options opt;
-    pthread_t thread, loader;
-    bool has_loader;
-    pthread_mutex_t mu; /* everything down to the next blank line */
-    pthread_cond_t work;
-    bool is_stopping;
-    job_list questions, sentences, prompts;
-    rag_llm *llm; /* left here by the loader */
-    model_facts facts;
-
-    atomic_int decoder; /* a decoder_state, for a quick look */
-    atomic_int running;
-    rag_llm *own; /* llm, once the model thread has seen it */
-    rag_llm_template *templates[2];
-    rag_embedder *embedder;
-};
-
-/* ---- the decoder's start ------------------------------------------------------------ */
-
-static rag_code load_template(const model *m, const rag_llm *llm, rag_lang lang, rag_llm_template **out, rag_err *err)
-{
-    bool is_chat = strcmp(m->opt.prompt_style, "chat") == 0 ||
-                   (strcmp(m->opt.prompt_style, "auto") == 0 && rag_llm_has_chat_template(llm));
-    char name[64];
-    snprintf(name, sizeof name, "answer.%s%s.txt", rag_lang_name(lang), is_chat ? ".chat" : "");
-    char *path = rag_path_join(m->opt.prompts_dir, name);
-    rag_code code = rag_llm_template_load(out, path, err);
-    free(path);
-    return code;
-}
-
-static rag_code open_decoder(model *m, rag_llm **llm, rag_err *err)
-{
-    rag_llm_options opt = { .model_path = m->opt.decoder_path,
-                            .threads = m->opt.threads,
-                            .slots = m->opt.slots,
-                            .context_tokens = m->opt.context_tokens,
-                            .deterministic = m->opt.deterministic };
-    rag_code code = rag_llm_open(llm, &opt, err);
-    for (int lang = 0; code == RAG_OK && lang < 2; lang++)
-        code = load_template(m, *llm, (rag_lang)lang, &m->templates[lang], err);
-    if (code != RAG_OK) {
-        rag_llm_close(*llm);
-        *llm = NULL;
-    }
-    return code;
-}
-
-static void set_decoder(model *m, rag_llm *llm, const rag_err *err)
-{
-    pthread_mutex_lock(&m->mu);
-    m->llm = llm;
-    m->facts.decoder_state = llm ? DECODER_READY : DECODER_FAILED;
-    snprintf(m->facts.decoder_error, sizeof m->facts.decoder_error, "%s", llm ? "" : err->message);
-    if (llm) {
-        snprintf(m->facts.decoder, sizeof m->facts.decoder, "%s", rag_llm_name(llm));
-        m->facts.kv_bytes = rag_llm_kv_bytes(llm);
-        m->facts.buffer_bytes = rag_llm_buffer_bytes(llm);
-        m->facts.context = rag_llm_context(llm);
-    }
-    atomic_store(&m->decoder, m->facts.decoder_state);
-    pthread_cond_signal(&m->work);
-    pthread_mutex_unlock(&m->mu);
-}
-
-static void *load_decoder(void *context)
-{
-    model *m = context;
-    rag_llm *llm = NULL;
-    rag_err err = { 0 };
-    double start = rag_clock_ms();
-    if (open_decoder(m, &llm, &err) == RAG_OK)
-        rag_log(RAG_INFO, "decoder '%s' is ready after %.0f ms", rag_llm_name(llm), rag_clock_ms() - start);
-    else
-        rag_log(RAG_WARN, "no decoder, answers are extracts: %s", err.message);
-    set_decoder(m, llm, &err);
-    return NULL;
-}
-
-/* ---- the embedder ------------------------------------------------------------------- */
-
-typedef struct embedder_letter {
-    letter l;
-    model_options opt; /* the model may be gone when this is read */
-    rag_err err;
-} embedder_letter;
-
-static void deliver_embedder(letter *l)
-{
-    embedder_letter *e = (embedder_letter *)l;
-    e->opt.on_embedder(e->opt.context, e->err.code == RAG_OK ? NULL : &e->err);
-    free(e);
-}
-
-static void start_loader(model *m)
-{
-    rag_err err = { 0 };
-    if (!*m->opt.decoder_path)
-        return;
-    m->has_loader = thread_start(&m->loader, "ragd-loader", load_decoder, m, &err) == RAG_OK;
-    if (!m->has_loader)
-        set_decoder(m, NULL, &err);
-}
-
-static void open_embedder(model *m)
-{
-    embedder_letter *e = rag_calloc(1, sizeof *e);
-    rag_embed_options opt = { .model_path = m->opt.embed_path, .threads = m->opt.threads };
-    *e = (embedder_letter){ .l.deliver = deliver_embedder, .opt = m->opt };
-    if (rag_embed_open(&m->embedder, &opt, &e->err) == RAG_OK) {
-        pthread_mutex_lock(&m->mu);
-        m->facts.embedder_ready = true;
-        m->facts.embedder_id = *rag_embed_model_id(m->embedder);
-        m->facts.embedder_bytes = rag_embed_memory(m->embedder);
-        snprintf(m->facts.embedder, sizeof m->facts.embedder, "%s", rag_embed_model_name(m->embedder));
-        pthread_mutex_unlock(&m->mu);
-    }
-    mailbox_post(m->opt.mail, &e->l);
-}
+/* ---- questions, pairs, sentences ------------------------------------------------------- */
 
 static void hand_on(model *m, job *j)
 {
@@ -197,6 +79,27 @@ static void embed_questions(model *m)
         while (!embed_next(m, j))
             ;
         hand_on(m, j);
+    }
+}
+
+static void enter(model *m, job_list *list, job *j)
+{
+    pthread_mutex_lock(&m->mu);
+    job_list_push(list, j);
+    pthread_cond_signal(&m->work);
+    pthread_mutex_unlock(&m->mu);
+}
+
+/* In turns, so that each search has its share of the time; and a question never waits for more than one pair. */
+static void score_pairs(model *m)
+{
+    job *j;
+    for (int i = 0; i < PAIRS_A_TURN && (j = pop(m, &m->pairs)); i++) {
+        if (rerank_next(j, m->reranker))
+            hand_on(m, j);
+        else
+            enter(m, &m->pairs, j);
+        embed_questions(m);
     }
 }
 
@@ -307,7 +210,7 @@ static bool prompts_can_move(const model *m)
 
 static bool has_work(const model *m)
 {
-    return m->questions.head || m->sentences.head || prompts_can_move(m) || (m->own && rag_llm_busy(m->own));
+    return m->questions.head || m->pairs.head || m->sentences.head || prompts_can_move(m) || (m->own && rag_llm_busy(m->own));
 }
 
 static bool wait_for_work(model *m)
@@ -340,15 +243,21 @@ static void step(model *m)
 static void *run(void *context)
 {
     model *m = context;
-    open_embedder(m);
-    start_loader(m); /* behind the embedder, which readiness waits for */
+    model_start(m);
     while (wait_for_work(m)) {
         embed_questions(m);
+        score_pairs(m);
         embed_sentences(m);
         admit_prompts(m);
         step(m);
     }
     return NULL;
+}
+
+static void name_reranker(model *m)
+{
+    const char *slash = strrchr(m->opt.reranker_path, '/');
+    snprintf(m->facts.reranker, sizeof m->facts.reranker, "%s", slash ? slash + 1 : m->opt.reranker_path);
 }
 
 rag_code model_open(model **out, const model_options *opt, rag_err *err)
@@ -359,8 +268,10 @@ rag_code model_open(model **out, const model_options *opt, rag_err *err)
     pthread_mutex_init(&m->mu, NULL);
     pthread_cond_init(&m->work, NULL);
     job_list_init(&m->questions);
+    job_list_init(&m->pairs);
     job_list_init(&m->sentences);
     job_list_init(&m->prompts);
+    name_reranker(m);
     m->facts.slots = has_decoder ? opt->slots : 0;
     m->facts.decoder_state = has_decoder ? DECODER_LOADING : DECODER_NONE;
     atomic_store(&m->decoder, m->facts.decoder_state);
@@ -385,6 +296,7 @@ void model_close(model *m)
     if (m->has_loader)
         pthread_join(m->loader, NULL);
     rag_llm_close(m->llm);
+    rag_rerank_close(m->reranker);
     rag_embed_close(m->embedder);
     for (int i = 0; i < 2; i++)
         rag_llm_template_free(m->templates[i]);
@@ -393,17 +305,14 @@ void model_close(model *m)
     free(m);
 }
 
-static void enter(model *m, job_list *list, job *j)
-{
-    pthread_mutex_lock(&m->mu);
-    job_list_push(list, j);
-    pthread_cond_signal(&m->work);
-    pthread_mutex_unlock(&m->mu);
-}
-
 void model_embed(model *m, job *j)
 {
     enter(m, j->embed.role == RAG_EMBED_QUERY ? &m->questions : &m->sentences, j);
+}
+
+void model_rerank(model *m, job *j)
+{
+    enter(m, &m->pairs, j);
 }
 
 void model_decode(model *m, job *j)
@@ -423,6 +332,11 @@ void model_get_facts(model *m, model_facts *out)
     pthread_mutex_lock(&m->mu);
     *out = m->facts;
     pthread_mutex_unlock(&m->mu);
+}
+
+bool model_has_reranker(const model *m)
+{
+    return atomic_load(&m->has_reranker);
 }
 
 decoder_state model_decoder_state(const model *m)

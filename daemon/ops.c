@@ -175,7 +175,7 @@ static int64_t proc_bytes(const char *name)
 
 static void put_memory(ragd *d, json_writer *w, const model_facts *f)
 {
-    int64_t runtime = (int64_t)(f->embedder_bytes + f->buffer_bytes);
+    int64_t runtime = (int64_t)(f->embedder_bytes + f->reranker_bytes + f->buffer_bytes);
     json_open(w, "memory", '{');
     json_int(w, "kv_cache", (int64_t)f->kv_bytes);
     json_int(w, "runtime_buffers", runtime);
@@ -186,10 +186,17 @@ static void put_memory(ragd *d, json_writer *w, const model_facts *f)
     json_close(w, '}');
 }
 
+static const char *reranker_state_name(const model_facts *f)
+{
+    return !*f->reranker ? "none" : f->reranker_ready ? "ready" : "loading";
+}
+
 static void put_models(json_writer *w, const model_facts *f)
 {
     json_open(w, "models", '{');
     json_cstr(w, "embedder", f->embedder_ready ? f->embedder : NULL);
+    json_cstr(w, "reranker", *f->reranker ? f->reranker : NULL);
+    json_cstr(w, "reranker_state", reranker_state_name(f));
     json_cstr(w, "decoder", *f->decoder ? f->decoder : NULL);
     json_cstr(w, "decoder_state", decoder_state_name(f->decoder_state));
     json_cstr(w, "decoder_error", *f->decoder_error ? f->decoder_error : NULL);

@@ -10,6 +10,7 @@
 #include "daemon/state.h"
 #include "daemon/timer.h"
 #include "daemon/worker.h"
+#include "embed/rerank.h"
 
 enum { EXIT_RUNTIME = 1, EXIT_BUSY = 75, EXIT_CONF = 78 };
 enum { DRAIN_TICK_MS = 20, FLUSH_MS = 500, GIVE_UP_MS = 3000 };
@@ -130,7 +131,9 @@ rag_code ragd_check(const ragd_options *opt, rag_err *err)
     rag_code code = check_doors(opt, &keys, err);
     if (code == RAG_OK)
         auth_free(keys);
-    return code == RAG_OK ? rag_embed_identify(opt->embed_path, &id, &dim, err) : code;
+    if (code == RAG_OK)
+        code = rag_embed_identify(opt->embed_path, &id, &dim, err);
+    return code == RAG_OK && *opt->reranker_path ? rag_rerank_check(opt->reranker_path, err) : code;
 }
 
 static void compare(const char *name, bool is_same)
@@ -152,7 +155,8 @@ static void tell_what_needs_a_restart(const ragd_options *a, const ragd_options 
                         a->body_timeout_ms == b->body_timeout_ms && a->idle_timeout_ms == b->idle_timeout_ms &&
                         a->stall_timeout_ms == b->stall_timeout_ms && a->max_header_bytes == b->max_header_bytes &&
                         a->max_body_bytes == b->max_body_bytes);
-    compare("models", same(a->embed_path, b->embed_path) && same(a->decoder_path, b->decoder_path));
+    compare("models", same(a->embed_path, b->embed_path) && same(a->decoder_path, b->decoder_path) &&
+                          same(a->reranker_path, b->reranker_path));
     compare("llm", a->threads == b->threads && a->slots == b->slots && a->context == b->context &&
                        a->deterministic == b->deterministic && same(a->prompt_style, b->prompt_style));
     compare("prompts.dir", same(a->prompts_dir, b->prompts_dir));
@@ -327,6 +331,7 @@ static rag_code open_model(ragd *d, rag_err *err)
     const ragd_options *o = &d->opt;
     model_options opt = { .embed_path = o->embed_path,
                           .decoder_path = o->decoder_path,
+                          .reranker_path = o->reranker_path,
                           .prompts_dir = o->prompts_dir,
                           .prompt_style = o->prompt_style,
                           .threads = o->threads,
@@ -336,6 +341,7 @@ static rag_code open_model(ragd *d, rag_err *err)
                           .mail = d->mail,
                           .workers = d->queue,
                           .on_embedder = on_embedder,
+                          .on_failed = on_worker_failed,
                           .context = d };
     return model_open(&d->model, &opt, err);
 }

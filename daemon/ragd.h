@@ -25,7 +25,7 @@ typedef struct ragd_options {
     int connections;
     int header_timeout_ms, body_timeout_ms, idle_timeout_ms, stall_timeout_ms;
     size_t max_header_bytes, max_body_bytes;
-    const char *embed_path, *decoder_path, *prompts_dir, *prompt_style;
+    const char *embed_path, *decoder_path, *reranker_path, *prompts_dir, *prompt_style;
     int threads, slots, context;
     bool deterministic;
     int workers;
@@ -39,7 +39,7 @@ typedef struct ragd_options {
 typedef rag_code ragd_reload(void *context, ragd_options *out, rag_err *err);
 
 /* Runs until TERM or INT; returns the exit code.  What went wrong is in the log. */
-/* What would stop a start and can be seen without starting: doors, keys, the embedding model. */
+/* What would stop a start and can be seen without starting: doors, keys, embedder and reranker. */
 rag_code ragd_check(const ragd_options *opt, rag_err *err);
 int ragd_run(const ragd_options *opt, ragd_reload *reload, void *context);
 

@@ -8,7 +8,7 @@
  *
  *   loop ──job_work──> search thread ──job_embed──> model thread ──> search thread … ──job_finish──> loop
  *
- * A job moves by one of four calls, after which the caller no longer touches it.  job_finish is called
+ * A job moves by one of five calls, after which the caller no longer touches it.  job_finish is called
  * exactly once for each job that has left the loop, also after a cancel; only then is the request freed. */
 #ifndef RAG_DAEMON_REQUEST_H
 #define RAG_DAEMON_REQUEST_H
@@ -30,7 +30,7 @@ typedef struct ragd ragd;
 typedef struct job job;
 typedef struct stream stream;
 
-/* A step on a search thread.  It ends with one of the four calls. */
+/* A step on a search thread.  It ends with one of the five calls. */
 typedef void job_step(job *j, rag_reader *r);
 
 /* What the model thread is asked to embed. */
@@ -44,6 +44,18 @@ typedef struct embedding {
     double ms;          /* spent embedding for this job, all calls together */
     size_t next;        /* the model thread's */
 } embedding;
+
+/* What the model thread is asked to score. */
+typedef struct reranking {
+    rag_str query;
+    const rag_str *passages;
+    size_t n;
+    double until_ms; /* rag_clock_ms: when its time is over */
+    float *scores;   /* in the arena; NAN where there was no time */
+    double ms;       /* spent scoring */
+    size_t next;     /* the model thread's */
+    void *search;    /* whose hits they are */
+} reranking;
 
 /* What the model thread is asked to decode. */
 typedef struct decoding {
@@ -84,6 +96,7 @@ struct job {
     rag_snapshot *snapshot;
     bool is_repinned;    /* see job_repin */
     embedding embed;
+    reranking rerank;
     decoding decode;
     void *state;         /* of the route, in the arena */
     problem bad;         /* status 0: body is the reply */
@@ -109,6 +122,8 @@ void job_abort(job *j);
 
 void job_work(job *j, job_step *step);
 void job_embed(job *j, rag_embed_role role, const rag_str *texts, size_t n, size_t max_tokens, job_step *then);
+/* `rerank` is filled in but for ms and next. */
+void job_rerank(job *j, job_step *then);
 void job_decode(job *j, job_step *then);
 void job_finish(job *j);
 

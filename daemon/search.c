@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "daemon/json.h"
 #include "daemon/reply.h"
+#include "daemon/rerank.h"
 #include "daemon/routes.h"
 #include "daemon/search.h"
 #include "daemon/state.h"
@@ -32,37 +33,77 @@ bool search_collection(const fields *f, rag_arena *arena, rag_str *out)
     return true;
 }
 
-static bool fail(job *j, const rag_err *err)
+static void fail(job *j, const rag_err *err)
 {
     if (err->code == RAG_NOT_FOUND)
         problem_set(&j->bad, 404, "collection_not_found", "collection", "%s", err->message);
     else
         job_fail(j, err, NULL);
-    return false;
 }
 
-bool search_run(job *j, rag_reader *r, search *s)
+static rag_search plan_of(const job *j, const search *s)
 {
-    rag_err err = { 0 };
     const float *vector = j->embed.n > 0 ? j->embed.vectors[0] : NULL;
-    rag_search q = { .query = s->query,
-                     .vector = vector,
-                     .mode = vector ? s->mode : RAG_SEARCH_TEXT,
-                     .top_k = s->top_k,
-                     .candidates = j->tuning.candidates,
-                     .fusion = j->tuning.fusion,
-                     .text_weight = j->tuning.text_weight,
-                     .rrf_k = j->tuning.rrf_k,
-                     .document_share = j->tuning.document_share,
-                     .filter = { .collection = s->collection, .all_groups = j->may_see_all } };
+    return (rag_search){ .query = s->query,
+                         .vector = vector,
+                         .mode = vector ? s->mode : RAG_SEARCH_TEXT,
+                         .top_k = s->top_k,
+                         .candidates = j->tuning.candidates,
+                         .fusion = j->tuning.fusion,
+                         .text_weight = j->tuning.text_weight,
+                         .rrf_k = j->tuning.rrf_k,
+                         .document_share = j->tuning.document_share,
+                         .pool = rerank_pool(j, s->top_k),
+                         .filter = { .collection = s->collection, .all_groups = j->may_see_all } };
+}
+
+static rag_code look(job *j, rag_reader *r, search *s, rag_err *err)
+{
     rag_code code;
     double start = rag_clock_ms();
     job_pin(j);
     do
-        code = rag_reader_search(r, j->snapshot, &q, j->arena, &s->found, &err);
+        code = rag_reader_search(r, j->snapshot, &s->plan, j->arena, &s->found, err);
     while (job_repin(j, code));
-    s->ms = rag_clock_ms() - start;
-    return code == RAG_OK || fail(j, &err);
+    s->ms += rag_clock_ms() - start;
+    return code;
+}
+
+static void go_on(job *j, rag_reader *r, search *s, rag_code code, const rag_err *err)
+{
+    if (code == RAG_OK) {
+        s->then(j, r);
+    } else {
+        fail(j, err);
+        job_finish(j);
+    }
+}
+
+static void step_arrange(job *j, rag_reader *r)
+{
+    search *s = j->rerank.search;
+    rag_err err = { 0 };
+    double start = rag_clock_ms();
+    rerank_apply(j, &s->found);
+    rag_code code = rag_reader_arrange(r, j->snapshot, &s->plan, j->arena, &s->found, &err);
+    s->ms += rag_clock_ms() - start;
+    if (job_repin(j, code)) { /* the hits are gone: what there is now, as it is */
+        s->plan.pool = 0;
+        code = look(j, r, s, &err);
+    }
+    go_on(j, r, s, code, &err);
+}
+
+void search_run(job *j, rag_reader *r, search *s, job_step *then)
+{
+    rag_err err = { 0 };
+    s->then = then;
+    s->plan = plan_of(j, s);
+    rag_code code = look(j, r, s, &err);
+    if (code == RAG_OK && s->plan.pool > 0 && s->found.n > 0)
+        rerank_begin(j, s, step_arrange);
+    else
+        go_on(j, r, s, code, &err);
 }
 
 /* ---- the route ---------------------------------------------------------------------- */
@@ -87,17 +128,24 @@ static void render(job *j, const search_request *s)
     json_num(&w, "queue", j->started_ms - j->accepted_ms, 1);
     json_num(&w, "embed", j->embed.ms, 1);
     json_num(&w, "search", s->search.ms, 1);
+    if (j->rerank.n > 0)
+        json_num(&w, "rerank", j->rerank.ms, 1);
     json_num(&w, "total", now - j->accepted_ms, 1);
     json_close(&w, '}');
     json_close(&w, '}');
 }
 
+static void step_render(job *j, rag_reader *r)
+{
+    (void)r;
+    render(j, j->state);
+    job_finish(j);
+}
+
 static void run(job *j, rag_reader *r)
 {
     search_request *s = j->state;
-    if (search_run(j, r, &s->search))
-        render(j, s);
-    job_finish(j);
+    search_run(j, r, &s->search, step_render);
 }
 
 static bool read_request(job *j, const cJSON *json, search_request *s)

@@ -13,11 +13,14 @@ typedef struct search {
     rag_search_mode mode;
     double ms;      /* spent searching */
     rag_results found; /* in the job's arena */
+    rag_search plan;   /* what the index was asked */
+    job_step *then;
 } search;
 
-/* Pins the current snapshot to the job, once, and fills found; false with the job's problem.  The vector is the
- * job's first embedding; without one (no time was left) text alone is searched. */
-bool search_run(job *j, rag_reader *r, search *s);
+/* Pins the current snapshot to the job, once, fills found and goes on with `then`, by way of the model thread when there is
+ * a reranker; or ends the job with a problem.  The vector is the job's first embedding; without one (no time was left) text
+ * alone is searched.  s lives in the job's arena. */
+void search_run(job *j, rag_reader *r, search *s, job_step *then);
 /* "collection" is a name without control characters, of 1 to 128 bytes. */
 bool search_collection(const fields *f, rag_arena *arena, rag_str *out);
 /* False for a text of nothing but white space. */

@@ -16,6 +16,7 @@
 #include "base/unicode.h"
 #include "base/utf8.h"
 #include "embed/embed.h"
+#include "tests/trace.h"
 
 enum { DIM = 384, WINDOW = 512, EXTRA_TOKENS = 4, MAX_WORD = 64 };
 
@@ -183,7 +184,8 @@ static rag_code wait_or_cancel(rag_embedder *e, rag_err *err)
 rag_code rag_embed_text(rag_embedder *e, rag_embed_role role, rag_str text, bool truncate, float *out,
                         size_t *tokens, rag_err *err)
 {
-    (void)role;
+    if (role == RAG_EMBED_QUERY)
+        trace('e');
     size_t window = (size_t)(e->max_tokens > EXTRA_TOKENS ? e->max_tokens - EXTRA_TOKENS : 1);
     size_t pos = 0, n = 0;
     rag_span span;
