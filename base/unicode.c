@@ -242,6 +242,15 @@ bool rag_unicode_is_upper(uint32_t c)
     return u_isUUppercase((UChar32)c);
 }
 
+int rag_unicode_width(uint32_t c)
+{
+    int8_t type = u_charType((UChar32)c);
+    if (type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK || type == U_FORMAT_CHAR)
+        return 0;
+    int32_t width = u_getIntPropertyValue((UChar32)c, UCHAR_EAST_ASIAN_WIDTH);
+    return width == U_EA_WIDE || width == U_EA_FULLWIDTH ? 2 : 1;
+}
+
 uint32_t rag_unicode_lower(uint32_t c)
 {
     return (uint32_t)u_tolower((UChar32)c);

@@ -23,6 +23,8 @@ typedef enum rag_char_class {
 rag_char_class rag_unicode_class(uint32_t c);
 bool rag_unicode_is_space(uint32_t c); /* White_Space, and U+FEFF, U+200B */
 bool rag_unicode_is_upper(uint32_t c);
+/* Columns of a terminal: 2 for what East Asian scripts write wide, 0 for combining marks. */
+int rag_unicode_width(uint32_t c);
 uint32_t rag_unicode_lower(uint32_t c); /* simple lower case, one character to one */
 
 /* A Han character of U+3400–9FFF in its simplified form, any other character as it is: one to one, and the same again

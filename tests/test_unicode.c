@@ -67,6 +67,22 @@ static void test_unicode__simplified_is_one_to_one_and_final(void **state)
     }
 }
 
+static void test_unicode__width_is_what_a_terminal_takes(void **state)
+{
+    (void)state;
+    assert_int_equal(rag_unicode_width('a'), 1);
+    assert_int_equal(rag_unicode_width(0xE9), 1);   /* é */
+    assert_int_equal(rag_unicode_width(0x301), 0);  /* combining acute */
+    assert_int_equal(rag_unicode_width(0x200B), 0); /* zero width space */
+    assert_int_equal(rag_unicode_width(0x4E2D), 2); /* 中 */
+    assert_int_equal(rag_unicode_width(0x3002), 2); /* 。 */
+    assert_int_equal(rag_unicode_width(0xFF21), 2); /* Ａ */
+    assert_int_equal(rag_unicode_width(0xAC00), 2); /* 가 */
+    assert_int_equal(rag_unicode_width(0xFF76), 1); /* ｶ, half width */
+    assert_int_equal(rag_unicode_width(0x20000), 2);
+    assert_int_equal(rag_unicode_width(0x1F4A5), 2);
+}
+
 static void test_unicode__fold_keeps_han_kana_and_hangul(void **state)
 {
     (void)state;
@@ -203,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_unicode__nfkc_composes_and_unifies_width),
         cmocka_unit_test(test_unicode__fold_ignores_case_and_accents),
         cmocka_unit_test(test_unicode__simplified_is_one_to_one_and_final),
+        cmocka_unit_test(test_unicode__width_is_what_a_terminal_takes),
         cmocka_unit_test(test_unicode__fold_keeps_han_kana_and_hangul),
         cmocka_unit_test(test_unicode__invalid_bytes_become_replacements),
         cmocka_unit_test(test_unicode__twice_is_once_for_every_character),
