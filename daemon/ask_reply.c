@@ -91,6 +91,7 @@ void ask_render(job *j, const ask *a, rag_buf *out)
     json_str(&w, "answer", r->answer);
     json_num(&w, "confidence", r->confidence, 4);
     render_citations(&w, a, r);
+    render_findings(&w, &a->search.found);
     json_int(&w, "generation", rag_snapshot_generation(j->snapshot));
     render_model(&w, j, a);
     render_usage(&w, &j->decode.done);
@@ -98,6 +99,7 @@ void ask_render(job *j, const ask *a, rag_buf *out)
     if (a->explain) {
         json_open(&w, "explain", '{');
         render_passages(&w, "passages", a);
+        render_explanation(&w, &a->search);
         json_close(&w, '}');
     }
     json_close(&w, '}');

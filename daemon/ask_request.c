@@ -74,8 +74,8 @@ static bool read_conversation(job *j, const fields *f, ask *a)
 
 bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms)
 {
-    static const char *const keys[] = { "question", "collection", "conversation_id", "top_k",    "mode",
-                                        "stream",   "explain",    "deadline_ms",     "sampling", NULL };
+    static const char *const keys[] = { "question", "collection", "filter",      "conversation_id", "top_k", "mode",
+                                        "stream",   "explain",    "deadline_ms", "sampling",        NULL };
     fields f;
     int mode = default_mode(j->tuning.mode);
     int64_t top_k = j->tuning.passages;
@@ -83,7 +83,7 @@ bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms)
     a->answer_id = render_random_id(j->arena, "a-");
     a->sampling.max_tokens = j->tuning.max_tokens;
     if (!fields_open(&f, json, "", keys, &j->bad) || !read_question(j, &f, a) ||
-        !search_collection(&f, j->arena, &a->search.collection) || !read_conversation(j, &f, a) ||
+        !search_read_filter(j, &f, &a->search.filter) || !read_conversation(j, &f, a) ||
         !fields_int(&f, "top_k", 1, 100, &top_k) || !fields_choice(&f, "mode", modes, &mode) ||
         !fields_bool(&f, "stream", &a->is_stream) || !fields_bool(&f, "explain", &a->explain) ||
         !fields_int(&f, "deadline_ms", 1, j->tuning.deadline_ms, deadline_ms))
@@ -94,5 +94,6 @@ bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms)
     a->mode = (ask_mode)mode;
     a->search.mode = RAG_SEARCH_HYBRID;
     a->search.top_k = (int)top_k;
+    a->search.explain = a->explain;
     return true;
 }

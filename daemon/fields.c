@@ -81,10 +81,49 @@ bool fields_str(const fields *f, const char *key, size_t max_bytes, const char *
     if (!cJSON_IsString(item))
         return refuse(f, key, "invalid_type", "must be a string");
     rag_str s = rag_str_of(item->valuestring);
-    if (s.len > max_bytes)
-        return problem_set(f->bad, 413, too_long_code, key, "'%s%s' is longer than %zu bytes", f->prefix, key,
-                           max_bytes);
+    if (s.len > max_bytes) {
+        char param[96];
+        snprintf(param, sizeof param, "%s%s", f->prefix, key);
+        return problem_set(f->bad, 413, too_long_code, param, "'%s' is longer than %zu bytes", param, max_bytes);
+    }
     *out = s;
+    return true;
+}
+
+static bool take_str(const fields *f, const char *key, const cJSON *item, size_t max_bytes, rag_arena *arena, rag_str *out)
+{
+    char what[64];
+    if (!cJSON_IsString(item))
+        return refuse(f, key, "invalid_type", "must hold strings");
+    rag_str s = rag_str_of(item->valuestring);
+    snprintf(what, sizeof what, "must hold strings of 1 to %zu bytes", max_bytes);
+    if (s.len == 0 || s.len > max_bytes)
+        return refuse(f, key, "invalid_value", what);
+    *out = rag_arena_str(arena, s);
+    return true;
+}
+
+bool fields_strs(const fields *f, const char *key, bool or_one, size_t max_items, size_t max_bytes, rag_arena *arena,
+                 const rag_str **out, size_t *n)
+{
+    char what[64];
+    const cJSON *item = find(f, key);
+    if (!item)
+        return true;
+    bool is_one = or_one && cJSON_IsString(item);
+    if (!is_one && !cJSON_IsArray(item))
+        return refuse(f, key, "invalid_type", or_one ? "must be a string or a list of strings" : "must be a list of strings");
+    size_t count = is_one ? 1 : (size_t)cJSON_GetArraySize(item);
+    snprintf(what, sizeof what, "must hold 1 to %zu strings", max_items);
+    if (count == 0 || count > max_items)
+        return refuse(f, key, "invalid_value", what);
+    rag_str *list = rag_arena_array(arena, count, sizeof *list);
+    const cJSON *one = is_one ? item : item->child;
+    for (size_t i = 0; i < count; i++, one = one->next)
+        if (!take_str(f, key, one, max_bytes, arena, &list[i]))
+            return false;
+    *out = list;
+    *n = count;
     return true;
 }
 

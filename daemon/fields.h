@@ -36,6 +36,10 @@ bool fields_has(const fields *f, const char *key);
 bool fields_require(const fields *f, const char *key);
 /* Borrowed from the tree.  413 with too_long_code above max_bytes. */
 bool fields_str(const fields *f, const char *key, size_t max_bytes, const char *too_long_code, rag_str *out);
+/* A list of one to max_items strings of 1 to max_bytes bytes each, copied to the arena; with or_one also a string alone.
+ * 400 "invalid_type", "invalid_value". */
+bool fields_strs(const fields *f, const char *key, bool or_one, size_t max_items, size_t max_bytes, rag_arena *arena,
+                 const rag_str **out, size_t *n);
 bool fields_int(const fields *f, const char *key, int64_t min, int64_t max, int64_t *out);
 bool fields_num(const fields *f, const char *key, double min, double max, double *out);
 bool fields_bool(const fields *f, const char *key, bool *out);

@@ -1,4 +1,6 @@
 /* daemon/reply.c */
+#include <math.h>
+
 #include "base/digest.h"
 #include "base/file.h"
 #include "daemon/reply.h"
@@ -41,20 +43,57 @@ void render_problem(rag_buf *out, const problem *p, const char *request_id)
     http_error_object(out, p->status, p->code, p->message, *p->param ? p->param : NULL, request_id);
 }
 
-static void render_explain(json_writer *w, const rag_hit *hit)
-{
-    json_open(w, "explain", '{');
-    json_num(w, "vector_score", hit->vector_score, 6);
-    json_num(w, "text_score", hit->text_score, 6);
-    json_close(w, '}');
-}
-
-static void render_rank(json_writer *w, const char *key, int rank)
+void render_rank(json_writer *w, const char *key, int rank)
 {
     if (rank > 0)
         json_int(w, key, rank);
     else
         json_null(w, key);
+}
+
+void render_score(json_writer *w, const char *key, double score)
+{
+    if (isfinite(score))
+        json_num(w, key, score, 6);
+    else
+        json_null(w, key);
+}
+
+static void render_explain(json_writer *w, const rag_hit *hit)
+{
+    json_open(w, "explain", '{');
+    render_score(w, "vector_score", hit->vector_score);
+    render_score(w, "text_score", hit->text_score);
+    render_score(w, "coverage", hit->coverage);
+    render_score(w, "fused_score", hit->fused_score);
+    render_score(w, "rerank_score", hit->rerank_score);
+    json_bool(w, "holds_exact", hit->holds_exact);
+    json_close(w, '}');
+}
+
+static void render_merged(json_writer *w, const rag_hit *hit)
+{
+    if (hit->n_merged == 0)
+        return;
+    json_open(w, "merged", '[');
+    for (size_t i = 0; i < hit->n_merged; i++)
+        json_int(w, NULL, hit->merged[i]);
+    json_close(w, ']');
+}
+
+static void render_twins(json_writer *w, const rag_hit *hit)
+{
+    if (hit->n_twins == 0)
+        return;
+    json_open(w, "duplicates", '[');
+    for (size_t i = 0; i < hit->n_twins; i++) {
+        json_open(w, NULL, '{');
+        json_str(w, "document", hit->twins[i].document);
+        json_int(w, "document_id", hit->twins[i].document_id);
+        json_int(w, "chunk_id", hit->twins[i].chunk_id);
+        json_close(w, '}');
+    }
+    json_close(w, ']');
 }
 
 void render_origin(json_writer *w, const rag_hit *hit)
@@ -85,6 +124,8 @@ void render_hit(json_writer *w, const rag_hit *hit, bool explain)
     render_rank(w, "text_rank", hit->text_rank);
     if (hit->url.len > 0)
         json_str(w, "url", hit->url);
+    render_merged(w, hit);
+    render_twins(w, hit);
     if (explain)
         render_explain(w, hit);
     json_close(w, '}');

@@ -14,6 +14,10 @@ void reply_wrong_method(ragd *d, http_request *q, const char *allow);
 /* Counts an answer that goes out another way. */
 void reply_count(ragd *d, int status);
 
+/* Null for 0. */
+void render_rank(json_writer *w, const char *key, int rank);
+/* Null for what is no number. */
+void render_score(json_writer *w, const char *key, double score);
 /* The keys that a result and a citation share: document … page. */
 void render_origin(json_writer *w, const rag_hit *hit);
 /* The error object of p. */

@@ -9,28 +9,12 @@
 #include "daemon/search.h"
 #include "daemon/state.h"
 
-enum { MAX_COLLECTION = 128 };
-
 bool search_has_text(rag_str s)
 {
     for (size_t at = 0; at < s.len;)
         if (!rag_unicode_is_space(rag_utf8_next(s, &at)))
             return true;
     return false;
-}
-
-bool search_collection(const fields *f, rag_arena *arena, rag_str *out)
-{
-    rag_str name = RAG_STR("default");
-    if (!fields_str(f, "collection", MAX_COLLECTION, "collection_too_long", &name))
-        return false;
-    bool is_plain = name.len > 0 && !rag_str_eq(name, RAG_STR("*"));
-    for (size_t i = 0; i < name.len; i++)
-        is_plain = is_plain && (unsigned char)name.ptr[i] >= ' ' && name.ptr[i] != 0x7F;
-    if (!is_plain)
-        return problem_set(f->bad, 400, "invalid_value", "collection", "'collection' is not a name");
-    *out = rag_arena_str(arena, name);
-    return true;
 }
 
 static void fail(job *j, const rag_err *err)
@@ -54,7 +38,8 @@ static rag_search plan_of(const job *j, const search *s)
                          .rrf_k = j->tuning.rrf_k,
                          .document_share = j->tuning.document_share,
                          .pool = rerank_pool(j, s->top_k),
-                         .filter = { .collection = s->collection, .all_groups = j->may_see_all } };
+                         .explain = s->explain,
+                         .filter = s->filter };
 }
 
 static rag_code look(job *j, rag_reader *r, search *s, rag_err *err)
@@ -110,7 +95,6 @@ void search_run(job *j, rag_reader *r, search *s, job_step *then)
 
 typedef struct search_request {
     search search;
-    bool explain;
 } search_request;
 
 static void render(job *j, const search_request *s)
@@ -122,8 +106,14 @@ static void render(job *j, const search_request *s)
     json_int(&w, "generation", rag_snapshot_generation(j->snapshot));
     json_open(&w, "results", '[');
     for (size_t i = 0; i < s->search.found.n; i++)
-        render_hit(&w, &s->search.found.hits[i], s->explain);
+        render_hit(&w, &s->search.found.hits[i], s->search.explain);
     json_close(&w, ']');
+    render_findings(&w, &s->search.found);
+    if (s->search.explain) {
+        json_open(&w, "explain", '{');
+        render_explanation(&w, &s->search);
+        json_close(&w, '}');
+    }
     json_open(&w, "timings_ms", '{');
     json_num(&w, "queue", j->started_ms - j->accepted_ms, 1);
     json_num(&w, "embed", j->embed.ms, 1);
@@ -150,7 +140,7 @@ static void run(job *j, rag_reader *r)
 
 static bool read_request(job *j, const cJSON *json, search_request *s)
 {
-    static const char *const keys[] = { "query", "collection", "top_k", "mode", "explain", NULL };
+    static const char *const keys[] = { "query", "collection", "filter", "top_k", "mode", "explain", NULL };
     static const char *const modes[] = { "hybrid", "vector", "text", NULL };
     fields f;
     int mode = RAG_SEARCH_HYBRID;
@@ -158,8 +148,8 @@ static bool read_request(job *j, const cJSON *json, search_request *s)
     rag_str query = { 0 };
     if (!fields_open(&f, json, "", keys, &j->bad) || !fields_require(&f, "query") ||
         !fields_str(&f, "query", RAG_MAX_QUERY, "query_too_long", &query) ||
-        !search_collection(&f, j->arena, &s->search.collection) || !fields_int(&f, "top_k", 1, 100, &top_k) ||
-        !fields_choice(&f, "mode", modes, &mode) || !fields_bool(&f, "explain", &s->explain))
+        !search_read_filter(j, &f, &s->search.filter) || !fields_int(&f, "top_k", 1, 100, &top_k) ||
+        !fields_choice(&f, "mode", modes, &mode) || !fields_bool(&f, "explain", &s->search.explain))
         return false;
     if (!search_has_text(query))
         return problem_set(&j->bad, 400, "empty_query", "query", "'query' is empty");
