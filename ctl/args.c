@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -50,6 +52,26 @@ static bool is_number(const char *value)
     return isfinite(strtod(value, &end)) && !*end;
 }
 
+/* The time as it is sent. */
+static void full_time(const char *value, char out[64])
+{
+    snprintf(out, 64, "%s%s", value, strlen(value) == strlen("2026-11-24") ? "T00:00:00Z" : "");
+}
+
+static bool is_time(const char *value)
+{
+    char text[64];
+    int64_t ns;
+    full_time(value, text);
+    return strlen(value) < sizeof text && rag_time_parse(rag_str_of(text), &ns);
+}
+
+static bool is_list(const char *value)
+{
+    size_t n = strlen(value);
+    return n > 0 && value[0] != ',' && value[n - 1] != ',' && !strstr(value, ",,");
+}
+
 static rag_code check_value(const option_row *row, const char *value, rag_err *err)
 {
     if (!rag_utf8_valid(rag_str_of(value), NULL) && row->kind != OPTION_FILE)
@@ -60,6 +82,11 @@ static rag_code check_value(const option_row *row, const char *value, rag_err *e
         return rag_fail(err, RAG_INVALID, "--%s takes a number, not '%s'", row->name, value);
     if (row->kind == OPTION_CHOICE && !is_choice(row->value, value))
         return rag_fail(err, RAG_INVALID, "--%s is one of %s, not '%s'", row->name, row->value, value);
+    if (row->kind == OPTION_LIST && !is_list(value))
+        return rag_fail(err, RAG_INVALID, "--%s takes names with commas between them, not '%s'", row->name, value);
+    if (row->kind == OPTION_TIME && !is_time(value))
+        return rag_fail(err, RAG_INVALID, "--%s takes a date or a time in UTC, 2026-11-24 or 2026-11-24T08:00:00Z, not '%s'",
+                        row->name, value);
     return RAG_OK;
 }
 
@@ -133,7 +160,7 @@ static bool is_first_word(const char *word)
 static const char *find_later(const char *first, const char *second)
 {
     static const char *const names[] = { "docs rm", "generations diff", "why", "replay", "feedback", "tickets", "keys",
-                                         "eval", NULL };
+                                         NULL };
     for (size_t i = 0; names[i]; i++) {
         size_t len = strcspn(names[i], " ");
         if (is_word(names[i], len, first) && (!names[i][len] || (second && !strcmp(names[i] + len + 1, second))))
@@ -226,8 +253,32 @@ rag_code args_int(const args *a, const char *name, long fallback, long min, long
     return RAG_OK;
 }
 
+static cJSON *to_list(const char *value)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (const char *at = value; *at;) {
+        size_t len = strcspn(at, ",");
+        char *name = rag_strndup((rag_str){ at, len });
+        cJSON_AddItemToArray(list, cJSON_CreateString(name));
+        free(name);
+        at += len + (at[len] == ',');
+    }
+    return list;
+}
+
+static cJSON *to_time(const char *value)
+{
+    char text[64];
+    full_time(value, text);
+    return cJSON_CreateString(text);
+}
+
 static cJSON *to_json(const option_row *row, const char *value)
 {
+    if (row->kind == OPTION_LIST)
+        return to_list(value);
+    if (row->kind == OPTION_TIME)
+        return to_time(value);
     if (row->kind == OPTION_FLAG)
         return cJSON_CreateTrue();
     if (row->kind == OPTION_INT || row->kind == OPTION_NUMBER)

@@ -21,6 +21,8 @@ typedef enum option_kind {
     OPTION_INT,
     OPTION_NUMBER,
     OPTION_CHOICE, /* `value` lists them: "auto|extract" */
+    OPTION_LIST,   /* names with commas between them; sent as a list */
+    OPTION_TIME,   /* RFC 3339 in UTC, or a date alone: its first moment */
 } option_kind;
 
 typedef struct option_row {

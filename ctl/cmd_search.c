@@ -80,14 +80,14 @@ static void print_result_lines(const cJSON *response)
     }
 }
 
-static void print_reply(ctl *c, const args *a, const cJSON *response, rag_str raw)
+static void print_reply(ctl *c, const args *a, const char *query, const cJSON *response, rag_str raw)
 {
     if (c->json && args_value(a, "stream"))
         print_result_lines(response);
     else if (c->json)
         print_json(stdout, raw, "\n");
     else
-        print_search(stdout, response);
+        print_search(stdout, response, query);
 }
 
 int cmd_search(ctl *c, const args *a)
@@ -109,7 +109,7 @@ int cmd_search(ctl *c, const args *a)
     if (code) {
         exit_code = ctl_fail(&err);
     } else {
-        print_reply(c, a, response, rag_buf_str(&raw));
+        print_reply(c, a, query.ptr, response, rag_buf_str(&raw));
         if (!cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(response, "results")))
             exit_code = EXIT_NOTHING;
     }

@@ -20,6 +20,12 @@ const option_row args_globals[] = {
 };
 
 #define COLLECTION { "collection", OPTION_STRING, "NAME", "collection", "collection (default 'default')", 0 }
+#define FILTER \
+    { "language", OPTION_LIST, "en,zh", "filter.language", "only documents in these languages", 0 }, \
+    { "path-prefix", OPTION_STRING, "PREFIX", "filter.path_prefix", "only documents whose path begins with this", 0 }, \
+    { "modified-after", OPTION_TIME, "TIME", "filter.modified_after", "only files modified then or later (UTC)", 0 }, \
+    { "modified-before", OPTION_TIME, "TIME", "filter.modified_before", "only files modified before that", 0 }, \
+    { "group", OPTION_LIST, "GROUP,…", "filter.groups", "only documents of these groups, and those open to everybody", 0 }
 #define BATCH \
     { "batch", OPTION_FILE, "FILE", NULL, "a JSON object a line in, a response object a line out; - is standard input", 0 }, \
     { "concurrency", OPTION_INT, "N", NULL, "requests at once in a batch (default 4)", 0 }
@@ -38,6 +44,7 @@ const option_row args_globals[] = {
 
 static const option_row ask_rows[] = {
     COLLECTION,
+    FILTER,
     { "top-k", OPTION_INT, "N", "top_k", "passages to answer from (default 5)", 0 },
     { "conversation", OPTION_STRING, "ID", "conversation_id", "go on with this conversation", 0 },
     { "explain", OPTION_FLAG, NULL, "explain", "say how the answer was found (with --json)", 0 },
@@ -49,9 +56,10 @@ static const option_row ask_rows[] = {
 
 static const option_row search_rows[] = {
     COLLECTION,
+    FILTER,
     { "top-k", OPTION_INT, "N", "top_k", "results (default 5)", 0 },
     { "mode", OPTION_CHOICE, "hybrid|vector|text", "mode", "which halves of the index to ask", 0 },
-    { "explain", OPTION_FLAG, NULL, "explain", "say how the results were ranked (with --json)", 0 },
+    { "explain", OPTION_FLAG, NULL, "explain", "say what became of every candidate, and why", 0 },
     { "stream", OPTION_FLAG, NULL, NULL, "with --json: a result a line", 0 },
     BATCH,
     END,

@@ -122,11 +122,18 @@ static void print_result(FILE *out, const cJSON *result)
     fputs(snippet.len < text.len ? "\u2026\n" : "\n", out);
 }
 
-void print_search(FILE *out, const cJSON *response)
+void print_search(FILE *out, const cJSON *response, const char *query)
 {
     const cJSON *result;
+    bool explains = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(response, "explain"));
+    if (!explains)
+        print_search_notes(out, response, query);
     cJSON_ArrayForEach(result, cJSON_GetObjectItemCaseSensitive(response, "results"))
         print_result(out, result);
+    if (explains) {
+        print_search_explanation(out, response);
+        print_search_notes(out, response, query);
+    }
 }
 
 void print_document(FILE *out, const cJSON *document)

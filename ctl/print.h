@@ -21,7 +21,11 @@ void print_text(FILE *out, rag_str text, const char *line_break);
 void print_question(FILE *out, const char *question); /* "Q: …" */
 void print_answer(FILE *out, const cJSON *response);  /* "A: …" */
 void print_citations(FILE *out, const cJSON *response); /* `[1] returns.md:12 "…"` lines */
-void print_search(FILE *out, const cJSON *response);
+/* The results; in front of them, in the language of the query, which of its strings are nowhere and which of its words were
+ * corrected.  When the reply explains itself, that and the table of candidates follow instead (print_explain.c). */
+void print_search(FILE *out, const cJSON *response, const char *query);
+void print_search_notes(FILE *out, const cJSON *response, const char *query);
+void print_search_explanation(FILE *out, const cJSON *response);
 void print_document(FILE *out, const cJSON *document);      /* one line */
 void print_document_full(FILE *out, const cJSON *document); /* "key  value" lines */
 void print_generation(FILE *out, const cJSON *generation);

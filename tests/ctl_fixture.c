@@ -108,11 +108,60 @@ static void add_result(cJSON *body)
     cJSON_AddItemToArray(cJSON_GetObjectItem(body, "results"), result);
 }
 
+static cJSON *make_candidate(const char *fate, int result, const char *document, const char *terms, double rerank_score)
+{
+    cJSON *c = cJSON_CreateObject();
+    cJSON_AddStringToObject(c, "fate", fate);
+    if (result)
+        cJSON_AddNumberToObject(c, "result", result);
+    else
+        cJSON_AddNullToObject(c, "result");
+    cJSON_AddNumberToObject(c, "chunk_id", 123456);
+    cJSON_AddStringToObject(c, "document", document);
+    cJSON_AddNumberToObject(c, "vector_rank", 12);
+    cJSON_AddNumberToObject(c, "vector_score", 0.87654);
+    cJSON_AddNullToObject(c, "text_rank");
+    cJSON_AddNumberToObject(c, "text_score", 7.2134);
+    cJSON_AddNumberToObject(c, "fused_score", 0.91234);
+    if (rerank_score > 0)
+        cJSON_AddNumberToObject(c, "rerank_score", rerank_score);
+    else
+        cJSON_AddNullToObject(c, "rerank_score");
+    cJSON_AddItemToObject(c, "terms", cJSON_Parse(terms));
+    return c;
+}
+
+static void add_explanation(cJSON *body, double rerank_score)
+{
+    cJSON *explain = cJSON_AddObjectToObject(body, "explain");
+    cJSON_AddNumberToObject(explain, "visible", 412);
+    cJSON_AddItemToObject(explain, "filter", cJSON_Parse("{\"collection\":\"default\"}"));
+    cJSON_AddItemToObject(explain, "fusion", cJSON_Parse("{\"method\":\"adaptive\"}"));
+    cJSON *list = cJSON_AddArrayToObject(explain, "candidates");
+    cJSON_AddItemToArray(list, make_candidate("result", 1, "returns.md", "[\"return\",\"day\"]", rerank_score));
+    cJSON_AddItemToArray(list, make_candidate("duplicate", 100, "\x1b[31m/a/very/long/way/to/the/returns.md",
+                                              "[\"one\",\"two\",\"three\",\"four\",\"five\",\"six\"]", rerank_score));
+    cJSON_AddItemToArray(list, make_candidate("merged", 1, "文档/退货/退货政策和退货流程的说明.md",
+                                              "[\"退货\",\"政策\",\"流程\",\"说明\",\"期限\",\"条件\"]", 0));
+    for (int i = 0; i < 30; i++)
+        cJSON_AddItemToArray(list, make_candidate("below", 0, "other.md", "[]", 0));
+}
+
+static void add_findings(cJSON *body)
+{
+    cJSON_AddItemToObject(body, "absent", cJSON_Parse("[\"E-4012\",\"a\\u001bb\"]"));
+    cJSON_AddItemToObject(body, "corrections", cJSON_Parse("[{\"from\":\"recieve\",\"to\":\"receive\"}]"));
+}
+
 static void reply_search(int fd, const char *query, const char *request)
 {
     cJSON *body = cJSON_CreateObject();
     cJSON_AddArrayToObject(body, "results");
     cJSON_AddStringToObject(body, "model", request);
+    if (!strcmp(query, "explain") || !strcmp(query, "explain reranked"))
+        add_explanation(body, strcmp(query, "explain") ? 1.5 : 0);
+    if (strcmp(query, "empty") && (strstr(query, "absent") || strstr(query, "没有") || strstr(query, "explain")))
+        add_findings(body);
     if (strcmp(query, "empty"))
         add_result(body);
     reply_json(fd, 200, "", body);

@@ -10,6 +10,8 @@
  *   break          closes the connection without a reply
  *   garbage        200 with a body that is no JSON
  *   empty          a search without results
+ *   explain        a search that explains itself, with long and wide names
+ *   absent, 没有   a search some of whose strings are nowhere, and a word that was corrected
  *   refuse         an answer with outcome "refused"
  *   hostile        answer, quote and path full of control characters
  *   anything else  200; "model" is the request's body, word for word

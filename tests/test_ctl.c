@@ -295,6 +295,96 @@ static void test_ctl__search_prints_place_score_and_text(void **state)
     outcome_free(&o);
 }
 
+#define RESULT "1. returns.md:12-15 (Returns \u203a Shop \u203a Time) 0.0312\n   Returns are accepted within 30 days.\n"
+
+static void test_ctl__search_says_what_is_nowhere_in_the_askers_language(void **state)
+{
+    expect(RAGCTL(NULL, "search", SOCKET(state), "absent"), 0,
+           "“E-4012” is not in the documents.\n“a\\x1bb” is not in the documents.\n"
+           "“recieve” is not in the documents: “receive” was looked for.\n" RESULT);
+    expect(RAGCTL(NULL, "search", SOCKET(state), "没有"), 0,
+           "文档中没有“E-4012”。\n文档中没有“a\\x1bb”。\n文档中没有“recieve”，已改查“receive”。\n" RESULT);
+}
+
+/* Characters of these tests: ASCII, punctuation of one column, and Han of two. */
+static size_t columns_of(const char *line, size_t bytes)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)line[i];
+        columns += (c & 0xC0) == 0x80 ? 0 : c >= 0xE3 ? 2 : 1;
+    }
+    return columns;
+}
+
+/* No line is too long, and all terms begin in one column, whatever the script of what stands before. */
+static void check_table(const char *table)
+{
+    size_t place = 0, lines = 0;
+    for (const char *line = table; *line; lines++) {
+        size_t n = strcspn(line, "\n");
+        if (columns_of(line, n) > 100)
+            fail_msg("%zu columns: %.*s", columns_of(line, n), (int)n, line);
+        const char *chunk = memmem(line, n, " #123456", 8);
+        const char *terms = chunk ? chunk + 8 + strspn(chunk + 8, " ") : NULL;
+        if (terms && terms < line + n) {
+            size_t at = columns_of(line, (size_t)(terms - line));
+            assert_true(!place || at == place);
+            place = at;
+        }
+        line += n + (line[n] == '\n');
+    }
+    assert_true(place > 0);
+    assert_true(lines > 20);
+}
+
+static void test_ctl__search_explains_in_a_table_of_100_columns(void **state)
+{
+    outcome o = RAGCTL(NULL, "search", SOCKET(state), "--explain", "explain");
+    assert_int_equal(o.exit_code, 0);
+    assert_ptr_equal(strstr(o.out, RESULT "\n33 candidates of 412 visible passages, fusion adaptive\n"), o.out);
+    const char *table = strstr(o.out, "became");
+    assert_non_null(table);
+    check_table(table);
+    assert_non_null(strstr(table, "\nresult 1        0.9123    12  0.8765     -   7.213  returns.md #123456            return, day\n"));
+    assert_non_null(strstr(table, "\nduplicate 100"));
+    assert_non_null(strstr(table, "\u2026y/to/the/returns.md #123456  "));
+    assert_null(strchr(o.out, '\x1b'));
+    assert_non_null(strstr(table, "one, two"));
+    assert_null(strstr(table, "six")); /* cut */
+    assert_non_null(strstr(table, "\n10 more came below; --json has them all\n“E-4012” is not in the documents.\n"));
+    outcome_free(&o);
+}
+
+static void test_ctl__search_explains_the_reranker_too(void **state)
+{
+    outcome o = RAGCTL(NULL, "search", SOCKET(state), "--explain", "explain reranked");
+    const char *table = strstr(o.out, "became");
+    assert_non_null(table);
+    check_table(table);
+    assert_non_null(strstr(table, "\nresult 1        0.9123    1.500    12  0.8765     -   7.213  returns.md #123456"));
+    outcome_free(&o);
+}
+
+static void test_ctl__filters_become_an_object(void **state)
+{
+    outcome o = RAGCTL(NULL, "search", "--json", SOCKET(state), "--language", "en,zh", "--path-prefix", "hr/",
+                       "--modified-after", "2026-11-24", "--modified-before=2026-12-01T08:00:00Z", "--group", "g1,g 2", "q");
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "{\\\"filter\\\":{\\\"language\\\":[\\\"en\\\",\\\"zh\\\"],\\\"path_prefix\\\":\\\"hr/\\\","
+                                  "\\\"modified_after\\\":\\\"2026-11-24T00:00:00Z\\\","
+                                  "\\\"modified_before\\\":\\\"2026-12-01T08:00:00Z\\\","
+                                  "\\\"groups\\\":[\\\"g1\\\",\\\"g 2\\\"]},\\\"query\\\":\\\"q\\\"}"));
+    outcome_free(&o);
+    o = RAGCTL(NULL, "ask", "--json", SOCKET(state), "--group", "g1", "q");
+    assert_non_null(strstr(o.out, "{\\\"filter\\\":{\\\"groups\\\":[\\\"g1\\\"]},"));
+    outcome_free(&o);
+    expect_error(RAGCTL(NULL, "search", "--modified-after", "yesterday", "q"), 2, "takes a date or a time in UTC");
+    expect_error(RAGCTL(NULL, "search", "--modified-after", "2026-02-30", "q"), 2, "takes a date or a time in UTC");
+    expect_error(RAGCTL(NULL, "search", "--group", "", "q"), 2, "takes names with commas");
+    expect_error(RAGCTL(NULL, "search", "--language", "en,,zh", "q"), 2, "takes names with commas");
+}
+
 static void test_ctl__chat_keeps_the_conversation_until_new(void **state)
 {
     outcome o = RAGCTL("one\n\nraw\n:new\nhostile\n:quit\nnever\n", "chat", SOCKET(state), "--json");
@@ -388,6 +478,10 @@ int main(void)
         TEST(test_ctl__a_stream_that_breaks_off_is_a_failure),
         TEST(test_ctl__stream_with_json_is_an_object_an_event),
         TEST(test_ctl__search_prints_place_score_and_text),
+        TEST(test_ctl__search_says_what_is_nowhere_in_the_askers_language),
+        TEST(test_ctl__search_explains_in_a_table_of_100_columns),
+        TEST(test_ctl__search_explains_the_reranker_too),
+        TEST(test_ctl__filters_become_an_object),
         TEST(test_ctl__chat_keeps_the_conversation_until_new),
         TEST(test_ctl__chat_goes_on_after_a_failed_question_and_reports_it),
         TEST(test_ctl__admin_commands_ask_the_daemon_when_told_to),
