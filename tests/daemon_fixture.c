@@ -91,14 +91,14 @@ void world_write(world *w, const char *name, const char *text)
     free(docs);
 }
 
-int64_t world_ingest(world *w, const char *collection, const char *groups)
+int64_t world_ingest_folder(world *w, const char *folder, const char *collection, const char *groups)
 {
     rag_err err = { 0 };
     rag_index *ix = NULL;
     rag_embedder *e = NULL;
     rag_ingest_summary summary;
     rag_arena *arena = rag_arena_new();
-    char *docs = world_path(w, "docs"), *dir = world_path(w, "data");
+    char *docs = world_path(w, folder), *dir = world_path(w, "data");
     rag_ingest_path path = { .path = docs, .collection = collection, .groups = groups };
     rag_index_options index_options = { .dir = dir, .create = true };
     rag_embed_options embed_options = { .model_path = "fake" };
@@ -115,6 +115,11 @@ int64_t world_ingest(world *w, const char *collection, const char *groups)
     free(docs);
     free(dir);
     return generation;
+}
+
+int64_t world_ingest(world *w, const char *collection, const char *groups)
+{
+    return world_ingest_folder(w, "docs", collection, groups);
 }
 
 void world_fill(world *w)

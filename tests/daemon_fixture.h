@@ -26,6 +26,8 @@ char *world_path(const world *w, const char *name); /* to be freed */
 void world_write(world *w, const char *name, const char *text);
 /* Mirrors docs/ into the collection; returns the generation. */
 int64_t world_ingest(world *w, const char *collection, const char *groups);
+/* The same for another folder of the world. */
+int64_t world_ingest_folder(world *w, const char *folder, const char *collection, const char *groups);
 /* A knowledge base of a few English and Chinese documents. */
 void world_fill(world *w);
 

@@ -1,9 +1,12 @@
 /* tests/test_daemon_store.c: search, documents, generations, verification of the running daemon. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -208,6 +211,184 @@ static void test_daemon_store__groups_hide_documents_from_tcp_without_keys(void 
     world_free(w);
 }
 
+/* ---- filters ------------------------------------------------------------------------ */
+
+static void put_file(world *w, const char *name, const char *text, int year)
+{
+    char *path = world_path(w, name);
+    struct tm date = { .tm_year = year - 1900, .tm_mday = 1 };
+    time_t seconds = timegm(&date);
+    struct timespec times[2] = { { .tv_sec = seconds }, { .tv_sec = seconds } };
+    for (char *slash = strchr(path + strlen(w->folder) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    free(path);
+}
+
+/* Documents of each kind, all about the canteen. */
+static world *filter_world(void)
+{
+    world *w = world_new();
+    put_file(w, "docs/menu.md", "The canteen serves soup and salad on weekdays.\n", 2020);
+    put_file(w, "docs/zh.md", "食堂每天早上八点开门，晚上九点关门，周末休息，节假日另行通知。canteen\n", 2021);
+    put_file(w, "docs/hr/leave.md", "During parental leave the canteen card stays valid for a year.\n", 2022);
+    put_file(w, "staff/rota.md", "Who cleans the canteen kitchen is written down in this rota.\n", 2023);
+    put_file(w, "boss/budget.md", "Next year the canteen loses a third of its budget.\n", 2024);
+    world_ingest_folder(w, "docs", "default", NULL);
+    world_ingest_folder(w, "staff", "default", "staff");
+    world_ingest_folder(w, "boss", "default", "boss,board");
+    START(w);
+    return w;
+}
+
+/* "bl" for budget.md and hr/leave.md: the first letters of what was found, in the order of the alphabet. */
+static const char *letters_of(const cJSON *found)
+{
+    static const char *const names[] = { "budget.md", "hr/leave.md", "menu.md", "rota.md", "zh.md" };
+    static char letters[32];
+    const cJSON *hit;
+    letters[0] = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cJSON_ArrayForEach(hit, json_item(found, "results"))
+            if (strcmp(json_text(hit, "document"), names[i]) == 0)
+                strncat(letters, i == 1 ? "l" : names[i], 1);
+    return letters;
+}
+
+static void expect_found(const world *w, const char *filter, const char *letters)
+{
+    static const char *const modes[] = { "hybrid", "vector", "text" };
+    for (size_t i = 0; i < 3; i++) {
+        char more[256];
+        snprintf(more, sizeof more, ",\"mode\":\"%s\",\"filter\":%s", modes[i], filter);
+        cJSON *found = world_search(w, "canteen", more);
+        if (strcmp(letters_of(found), letters) != 0)
+            fail_msg("%s, %s: '%s', not '%s'", filter, modes[i], letters_of(found), letters);
+        cJSON_Delete(found);
+    }
+}
+
+static void test_daemon_store__a_filter_lets_through_what_it_says(void **state)
+{
+    (void)state;
+    world *w = filter_world();
+    expect_found(w, "{}", "blmrz");
+    expect_found(w, "{\"language\":\"zh\"}", "z");
+    expect_found(w, "{\"language\":[\"en\"]}", "blmr");
+    expect_found(w, "{\"language\":[\"en\",\"zh\"]}", "blmrz");
+    expect_found(w, "{\"path_prefix\":\"hr/\"}", "l");
+    expect_found(w, "{\"path_prefix\":\"h\"}", "l");
+    expect_found(w, "{\"path_prefix\":\"/hr\"}", "");
+    expect_found(w, "{\"path_prefix\":\"nowhere/\"}", "");
+    expect_found(w, "{\"modified_after\":\"2022-01-01T00:00:00Z\"}", "blr"); /* inclusive */
+    expect_found(w, "{\"modified_before\":\"2022-01-01T00:00:00Z\"}", "mz"); /* exclusive */
+    expect_found(w, "{\"modified_after\":\"2021-01-01T00:00:00.000000001Z\",\"modified_before\":\"2023-01-01T00:00:00.5Z\"}",
+                 "lr");
+    expect_found(w, "{\"modified_before\":\"1970-01-01T00:00:00Z\"}", "");
+    expect_found(w, "{\"groups\":[\"staff\"]}", "lmrz");
+    expect_found(w, "{\"groups\":[\"board\"]}", "blmz");
+    expect_found(w, "{\"groups\":[\"board\",\"staff\"]}", "blmrz");
+    expect_found(w, "{\"groups\":[\"nobody\"]}", "lmz");
+    expect_found(w, "{\"groups\":[\"nobody\"],\"modified_after\":\"2023-01-01T00:00:00Z\"}", "");
+    expect_found(w, "{\"groups\":[\"boss,board\"]}", "lmz");
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
+static void test_daemon_store__groups_narrow_and_never_widen(void **state)
+{
+    static const char body[] = "{\"query\":\"canteen\",\"explain\":true,\"filter\":{\"groups\":[\"staff\",\"boss\"]}}";
+    reply r;
+    (void)state;
+    world *w = filter_world();
+    assert_int_equal(world_call_tcp(w, "POST", "/v1/search", "", body, &r), 200);
+    cJSON *found = cJSON_Parse(r.body.ptr);
+    assert_string_equal(letters_of(found), "lmz");
+    assert_int_equal((int)json_value(json_item(found, "explain"), "visible"), 3);
+    assert_null(strstr(r.body.ptr, "rota"));
+    assert_null(strstr(r.body.ptr, "budget"));
+    cJSON_Delete(found);
+    reply_free(&r);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
+static void test_daemon_store__ask_obeys_the_filter(void **state)
+{
+    const cJSON *citation;
+    (void)state;
+    world *w = filter_world();
+    cJSON *answer = world_ask(w, "How long does the canteen card stay valid?",
+                              ",\"mode\":\"extract\",\"explain\":true,\"filter\":{\"path_prefix\":\"hr/\"}");
+    cJSON_ArrayForEach(citation, json_item(answer, "citations"))
+        assert_string_equal(json_text(citation, "document"), "hr/leave.md");
+    cJSON *explain = json_item(answer, "explain");
+    assert_int_equal(cJSON_GetArraySize(json_item(explain, "passages")), 1);
+    assert_int_equal((int)json_value(explain, "visible"), 1);
+    assert_string_equal(json_text(json_item(explain, "filter"), "path_prefix"), "hr/");
+    cJSON_Delete(answer);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
+static void test_daemon_store__an_unknown_collection_is_404_under_any_filter(void **state)
+{
+    reply r;
+    (void)state;
+    world_call(the_world, "POST", "/v1/search",
+               "{\"query\":\"x\",\"collection\":\"nowhere\",\"filter\":{\"path_prefix\":\"no\"}}", &r);
+    assert_int_equal(r.status, 404);
+    check_error(&r, "not_found_error", "collection_not_found");
+    reply_free(&r);
+}
+
+/* ---- explain ------------------------------------------------------------------------ */
+
+static int check_candidate(const cJSON *c, const cJSON *results)
+{
+    static const char *const keys[] = { "chunk_id",   "document_id", "document",    "vector_rank",  "vector_score", "text_rank",
+                                        "text_score", "terms",       "fused_score", "rerank_score", "fate",         "result" };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_item(c, keys[i]);
+    assert_true(cJSON_IsArray(json_item(c, "terms")));
+    assert_true(cJSON_IsNull(json_item(c, "rerank_score")));
+    const cJSON *result = json_item(c, "result");
+    if (strcmp(json_text(c, "fate"), "result") != 0)
+        return 0;
+    const cJSON *hit = cJSON_GetArrayItem(results, (int)result->valuedouble - 1);
+    assert_true(json_value(hit, "chunk_id") == json_value(c, "chunk_id"));
+    assert_string_equal(json_text(hit, "document"), json_text(c, "document"));
+    return 1;
+}
+
+static void test_daemon_store__explain_tells_what_became_of_every_candidate(void **state)
+{
+    const cJSON *c;
+    int results = 0;
+    (void)state;
+    cJSON *found = world_search(the_world, "shipping days", ",\"top_k\":2,\"explain\":true,\"filter\":{\"language\":\"en\"}");
+    cJSON *explain = json_item(found, "explain"), *filter = json_item(explain, "filter");
+    assert_true(json_value(explain, "visible") >= 4);
+    assert_string_equal(json_text(json_item(explain, "fusion"), "method"), "adaptive");
+    assert_true(json_value(json_item(explain, "fusion"), "text_ceiling") > 0);
+    assert_string_equal(json_text(filter, "collection"), "default");
+    assert_string_equal(cJSON_GetArrayItem(json_item(filter, "language"), 0)->valuestring, "en");
+    assert_null(cJSON_GetObjectItemCaseSensitive(filter, "groups"));
+    cJSON_ArrayForEach(c, json_item(explain, "candidates")) results += check_candidate(c, json_item(found, "results"));
+    assert_true(results == 2 || cJSON_GetArraySize(json_item(explain, "candidates")) == 0);
+    cJSON_Delete(found);
+    found = world_search(the_world, "shipping days", "");
+    assert_null(cJSON_GetObjectItemCaseSensitive(found, "explain"));
+    cJSON_Delete(found);
+}
+
 /* ---- generations -------------------------------------------------------------------- */
 
 static bool finds(const world *w, const char *query, const char *text)
@@ -390,6 +571,11 @@ int main(void)
         cmocka_unit_test(test_daemon_store__stored_text_is_the_file_byte_for_byte),
         cmocka_unit_test(test_daemon_store__says_what_is_wrong_with_a_document),
         cmocka_unit_test(test_daemon_store__groups_hide_documents_from_tcp_without_keys),
+        cmocka_unit_test(test_daemon_store__a_filter_lets_through_what_it_says),
+        cmocka_unit_test(test_daemon_store__groups_narrow_and_never_widen),
+        cmocka_unit_test(test_daemon_store__ask_obeys_the_filter),
+        cmocka_unit_test(test_daemon_store__an_unknown_collection_is_404_under_any_filter),
+        cmocka_unit_test(test_daemon_store__explain_tells_what_became_of_every_candidate),
         cmocka_unit_test(test_daemon_store__activate_goes_back_and_latest_returns),
         cmocka_unit_test(test_daemon_store__new_generations_are_served_while_searches_go_on),
         cmocka_unit_test(test_daemon_store__a_restore_is_served_without_an_error),

@@ -150,6 +150,60 @@ static void test_daemon_strict__search_names_the_field(void **state)
     refuse("/v1/search", "{\"query\":\"x\",\"collection\":\"nowhere\"}", 404, "collection_not_found", "collection");
 }
 
+/* The same filter in both routes. */
+static void refuse_filter(const char *filter, const char *code, const char *param)
+{
+    char body[512];
+    snprintf(body, sizeof body, "{\"query\":\"x\",\"filter\":%s}", filter);
+    refuse("/v1/search", body, 400, code, param);
+    snprintf(body, sizeof body, "{\"question\":\"x\",\"filter\":%s}", filter);
+    refuse("/v1/ask", body, 400, code, param);
+}
+
+static void test_daemon_strict__a_filter_is_what_it_says(void **state)
+{
+    static const struct {
+        const char *filter, *code, *param;
+    } cases[] = {
+        { "null", "invalid_type", "filter" },
+        { "[]", "invalid_type", "filter" },
+        { "\"zh\"", "invalid_type", "filter" },
+        { "{\"lang\":\"zh\"}", "unknown_key", "filter.lang" },
+        { "{\"collection\":\"default\"}", "unknown_key", "filter.collection" },
+        { "{\"language\":\"en\",\"language\":\"zh\"}", "duplicate_key", "body" },
+        { "{\"language\":null}", "invalid_type", "filter.language" },
+        { "{\"language\":5}", "invalid_type", "filter.language" },
+        { "{\"language\":\"fr\"}", "unsupported_value", "filter.language" },
+        { "{\"language\":\"ZH\"}", "unsupported_value", "filter.language" },
+        { "{\"language\":\"\"}", "invalid_value", "filter.language" },
+        { "{\"language\":[]}", "invalid_value", "filter.language" },
+        { "{\"language\":[\"zh\",1]}", "invalid_type", "filter.language" },
+        { "{\"language\":[\"zh\",\"fr\"]}", "unsupported_value", "filter.language" },
+        { "{\"language\":[\"zh\",[\"en\"]]}", "invalid_type", "filter.language" },
+        { "{\"language\":[\"zh\",\"zh\",\"zh\",\"zh\",\"zh\",\"zh\",\"zh\",\"zh\",\"zh\"]}", "invalid_value", "filter.language" },
+        { "{\"path_prefix\":1}", "invalid_type", "filter.path_prefix" },
+        { "{\"path_prefix\":[\"hr/\"]}", "invalid_type", "filter.path_prefix" },
+        { "{\"path_prefix\":\"\"}", "invalid_value", "filter.path_prefix" },
+        { "{\"path_prefix\":\"a\\u0000b\"}", "null_character", "body" },
+        { "{\"modified_after\":1795525028}", "invalid_type", "filter.modified_after" },
+        { "{\"modified_after\":\"\"}", "invalid_value", "filter.modified_after" },
+        { "{\"modified_after\":\"yesterday\"}", "invalid_value", "filter.modified_after" },
+        { "{\"modified_after\":\"2026-11-24\"}", "invalid_value", "filter.modified_after" },
+        { "{\"modified_after\":\"2026-11-24T08:00:00\"}", "invalid_value", "filter.modified_after" },
+        { "{\"modified_after\":\"2026-11-24T08:00:00+02:00\"}", "invalid_value", "filter.modified_after" },
+        { "{\"modified_before\":\"2026-02-30T00:00:00Z\"}", "invalid_value", "filter.modified_before" },
+        { "{\"modified_before\":\"2300-01-01T00:00:00Z\"}", "invalid_value", "filter.modified_before" },
+        { "{\"modified_before\":true}", "invalid_type", "filter.modified_before" },
+        { "{\"groups\":\"staff\"}", "invalid_type", "filter.groups" },
+        { "{\"groups\":[]}", "invalid_value", "filter.groups" },
+        { "{\"groups\":[\"\"]}", "invalid_value", "filter.groups" },
+        { "{\"groups\":[\"staff\",null]}", "invalid_type", "filter.groups" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refuse_filter(cases[i].filter, cases[i].code, cases[i].param);
+}
+
 /* head, n times unit, tail. */
 static char *repeat(const char *head, const char *unit, size_t n, const char *tail)
 {
@@ -165,13 +219,19 @@ static char *repeat(const char *head, const char *unit, size_t n, const char *ta
 static void test_daemon_strict__what_is_too_long_is_413(void **state)
 {
     char *words = repeat("{\"question\":\"", "word ", 300, "\"}"), *bytes = repeat("{\"question\":\"", "x", 70000, "\"}"),
-         *query = repeat("{\"query\":\"", "x", 70000, "\"}"), *body = repeat("{\"question\":\"", "x", 1100000, "\"}"),
+         *query = repeat("{\"query\":\"", "x", 70000, "\"}"),
+         *prefix = repeat("{\"query\":\"x\",\"filter\":{\"path_prefix\":\"", "x", 5000, "\"}}"),
+         *groups = repeat("{\"query\":\"x\",\"filter\":{\"groups\":[\"g\"", ",\"g\"", 64, "]}}"),
+         *group = repeat("{\"query\":\"x\",\"filter\":{\"groups\":[\"", "x", 129, "\"]}}"), *body = repeat("{\"question\":\"", "x", 1100000, "\"}"),
          *terms = repeat("{\"query\":\"", "a b OR ", 9000, "\"}");
     reply r;
     (void)state;
     refuse("/v1/ask", words, 413, "question_too_long", "question");
     refuse("/v1/ask", bytes, 413, "question_too_long", "question");
     refuse("/v1/search", query, 413, "query_too_long", "query");
+    refuse("/v1/search", prefix, 413, "path_prefix_too_long", "filter.path_prefix");
+    refuse("/v1/search", groups, 400, "invalid_value", "filter.groups");
+    refuse("/v1/search", group, 400, "invalid_value", "filter.groups");
     world_call(the_world, "POST", "/v1/ask", body, &r);
     assert_int_equal(r.status, 413);
     reply_free(&r);
@@ -181,6 +241,9 @@ static void test_daemon_strict__what_is_too_long_is_413(void **state)
     free(words);
     free(bytes);
     free(query);
+    free(prefix);
+    free(groups);
+    free(group);
     free(body);
     free(terms);
 }
@@ -353,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_daemon_strict__bodies_that_are_not_json),
         cmocka_unit_test(test_daemon_strict__ask_names_the_field),
         cmocka_unit_test(test_daemon_strict__search_names_the_field),
+        cmocka_unit_test(test_daemon_strict__a_filter_is_what_it_says),
         cmocka_unit_test(test_daemon_strict__what_is_too_long_is_413),
         cmocka_unit_test(test_daemon_strict__the_body_is_json_and_says_so),
         cmocka_unit_test(test_daemon_strict__unknown_routes_are_404_and_wrong_methods_405),
