@@ -51,10 +51,9 @@ static float value(maker *m, filling with, int64_t row, int64_t column, int64_t 
     }
 }
 
-/* rows 0: a vector, which stays F32. */
-static void add(maker *m, const char *name, filling with, int64_t width, int64_t rows)
+/* rows 0: a vector. */
+static void add_as(maker *m, enum ggml_type type, const char *name, filling with, int64_t width, int64_t rows)
 {
-    enum ggml_type type = rows > 0 ? m->shape.type : GGML_TYPE_F32;
     int64_t n_rows = rows > 0 ? rows : 1;
     float *values = calloc((size_t)(width * n_rows), sizeof *values);
     if (m->shape.random && with != ONES && with != ZEROS)
@@ -71,6 +70,12 @@ static void add(maker *m, const char *name, filling with, int64_t width, int64_t
     gguf_set_tensor_data(m->gguf, name, packed);
     m->data = realloc(m->data, (m->n + 1) * sizeof *m->data);
     m->data[m->n++] = packed;
+}
+
+/* Vectors stay F32. */
+static void add(maker *m, const char *name, filling with, int64_t width, int64_t rows)
+{
+    add_as(m, rows > 0 ? m->shape.type : GGML_TYPE_F32, name, with, width, rows);
 }
 
 typedef struct part {
@@ -108,8 +113,8 @@ static void add_encoder(maker *m, int64_t vocabulary)
         { "layer_output_norm.weight", ONES, hidden, 0 }, { "layer_output_norm.bias", ZEROS, hidden, 0 },
     };
     add(m, "token_embd.weight", WORDS, hidden, vocabulary);
-    add(m, "position_embd.weight", zeros, hidden, m->shape.positions);
-    add(m, "token_types.weight", zeros, hidden, 2);
+    add_as(m, GGML_TYPE_F32, "position_embd.weight", zeros, hidden, m->shape.positions);
+    add_as(m, GGML_TYPE_F32, "token_types.weight", zeros, hidden, 2); /* libllama adds it as it is */
     add(m, "token_embd_norm.weight", ONES, hidden, 0);
     add(m, "token_embd_norm.bias", ZEROS, hidden, 0);
     for (int i = 0; i < m->shape.layers; i++)
