@@ -254,11 +254,12 @@ static const char *letters_of(const cJSON *found)
     static const char *const names[] = { "budget.md", "hr/leave.md", "menu.md", "rota.md", "zh.md" };
     static char letters[32];
     const cJSON *hit;
-    letters[0] = '\0';
+    size_t n = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cJSON_ArrayForEach(hit, json_item(found, "results"))
             if (strcmp(json_text(hit, "document"), names[i]) == 0)
-                strncat(letters, i == 1 ? "l" : names[i], 1);
+                letters[n++] = i == 1 ? 'l' : names[i][0];
+    letters[n] = '\0';
     return letters;
 }
 
