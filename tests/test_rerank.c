@@ -42,7 +42,7 @@ static rag_reranker *open_window(const reranker_shape *shape, int max_tokens)
     rag_err err = { 0 };
     const char *path = path_of("made.gguf");
     reranker_make(path, shape);
-    if (rag_rerank_open(&r, &(rag_rerank_options){ path, 2, max_tokens }, &err) != RAG_OK)
+    if (rag_rerank_open(&r, &(rag_rerank_options){ path, 1, max_tokens }, &err) != RAG_OK)
         fail_msg("%s", err.message);
     return r;
 }
