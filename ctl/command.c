@@ -86,6 +86,25 @@ static const option_row get_rows[] = {
     END,
 };
 
+static const option_row eval_rows[] = {
+    { "small", OPTION_FLAG, NULL, NULL, "take the set's questions.small.jsonl", 0 },
+    { "limit", OPTION_INT, "N", NULL, "take the first N questions", 0 },
+    { "search-only", OPTION_FLAG, NULL, NULL, "search, and ask nothing", 0 },
+    { "search-mode", OPTION_CHOICE, "hybrid|vector|text", NULL, "which halves of the index a search asks", 0 },
+    { "top-k", OPTION_INT, "N", NULL, "results of a search (default 10)", 0 },
+    { "mode", OPTION_CHOICE, "auto|generate|extract|span", NULL, "how answers are made", 0 },
+    COLLECTION,
+    { "concurrency", OPTION_INT, "N", NULL, "requests at once (default 1, so that times are those of one user)", 0 },
+    { "data", OPTION_FILE, "DIR", NULL, "start a daemon of our own over this storage.dir", 0 },
+    { "ragd", OPTION_FILE, "PROGRAM", NULL, "the daemon that --data starts (default: the ragd beside ragctl)", 0 },
+    { "output", OPTION_FILE, "FILE", NULL, "write the report as JSON", 0 },
+    { "html", OPTION_FILE, "FILE", NULL, "write the report as one HTML page", 0 },
+    { "compare", OPTION_FLAG, NULL, NULL, "compare two JSON reports, question by question", 0 },
+    { "metric", OPTION_STRING, "KEY", NULL, "with --compare: whose changes to list (default doc_ndcg_10)", 0 },
+    { "changes", OPTION_INT, "N", NULL, "with --compare: list the N largest changes", 0 },
+    END,
+};
+
 static const option_row no_rows[] = { END };
 
 const command_row args_commands[] = {
@@ -102,6 +121,7 @@ const command_row args_commands[] = {
     { "verify", "", "check that everything stored agrees", no_rows, 0, 0, cmd_verify },
     { "backup", "FILE", "copy the knowledge base into one file", no_rows, 1, 1, cmd_backup },
     { "restore", "FILE", "put a backup in the knowledge base's place", no_rows, 1, 1, cmd_restore },
+    { "eval", "SET", "measure answers to a question set; or --compare A.json B.json", eval_rows, 1, 2, cmd_eval },
     { "completion", "bash|zsh|fish", "print a completion script for the shell", no_rows, 1, 1, cmd_completion },
     { NULL, NULL, NULL, NULL, 0, 0, NULL },
 };
@@ -124,7 +144,7 @@ void help_print(FILE *out)
     fputs("\nOptions of every command:\n", out);
     print_options(out, args_globals);
     fputs("\n'ragctl COMMAND --help' tells the options of a command.\n\n"
-          "ask, search, chat, status and reload ask the daemon at --socket or --url, else at the configuration's\n"
+          "ask, search, chat, eval, status and reload ask the daemon at --socket or --url, else at the configuration's\n"
           "unix.path. The others open the configuration's storage.dir themselves, unless --socket or --url is given.\n\n"
           "Exit codes: 0 done, 1 run-time error, 2 usage, 3 daemon not reachable, 4 nothing found or answer refused,\n"
           "5 some items of a batch failed, 6 denied, 75 an ingest holds the lock, 78 bad configuration.\n",

@@ -17,6 +17,7 @@ int cmd_generations_activate(ctl *c, const args *a);
 int cmd_verify(ctl *c, const args *a);
 int cmd_backup(ctl *c, const args *a);
 int cmd_restore(ctl *c, const args *a);
+int cmd_eval(ctl *c, const args *a);
 int cmd_completion(ctl *c, const args *a);
 
 /* The words of the command line as one question; "-" alone reads standard input.  RAG_INVALID when there

@@ -36,6 +36,11 @@ static void choices(rag_buf *out, const char *value)
         rag_buf_putc(out, *at == '|' ? ' ' : *at);
 }
 
+static bool takes_file(const command_row *row)
+{
+    return !strcmp(row->operands, "FILE") || !strcmp(row->operands, "SET");
+}
+
 /* ---- bash, and zsh through bashcompinit -------------------------------------------- */
 
 static void bash_values(rag_buf *out, const option_row *rows, const char *command)
@@ -69,7 +74,7 @@ static void bash_words(rag_buf *out, const command_row *row)
         rag_buf_putc(out, ' ');
         choices(out, strcmp(row->operands, "N|latest") ? row->operands : "latest");
     }
-    rag_buf_puts(out, strcmp(row->operands, "FILE") ? "\" ;;\n" : "\"; files=1 ;;\n");
+    rag_buf_puts(out, takes_file(row) ? "\"; files=1 ;;\n" : "\" ;;\n");
 }
 
 /* The command typed so far: one word, or two where the first has more than one meaning. */
@@ -189,7 +194,7 @@ static void fish_command(rag_buf *out, const command_row *row)
     rag_buf_putc(out, '\n');
     for (const option_row *option = row->options; option->name; option++)
         fish_option(out, option, first, second);
-    if (!strcmp(row->operands, "FILE"))
+    if (takes_file(row))
         rag_buf_putf(out, "complete -c ragctl -n '__fish_seen_subcommand_from %.*s' -F\n", RAG_STR_ARG(first));
 }
 
