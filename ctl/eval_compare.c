@@ -234,14 +234,15 @@ static void print_side(FILE *out, char name, const char *file, const eval_saved 
 
 static void print_difference(FILE *out, eval_metric m, const eval_difference *d)
 {
-    char label[64], worse[32] = "";
-    bool is_time = m == EVAL_SEARCH_MS || m == EVAL_ASK_MS;
-    int digits = is_time ? 1 : 3;
+    char label[64], worse[32] = "", p[16] = "-";
+    int digits = eval_metrics[m].is_time ? 1 : 3;
     snprintf(label, sizeof label, "%s%s", eval_metrics[m].label, eval_metric_scope(m));
     if (d->n)
         snprintf(worse, sizeof worse, "%zu, %zu", d->better, d->worse);
-    fprintf(out, "%-32s %8.*f %8.*f  %+8.*f [%+.*f, %+.*f]  %6.4f%s  %s\n", label, digits, d->a, digits, d->b, digits,
-            d->difference, digits, d->low, digits, d->high, d->p, eval_is_significant(d) ? " *" : "  ", worse);
+    if (!isnan(d->p))
+        snprintf(p, sizeof p, "%.4f", d->p);
+    fprintf(out, "%-32s %8.*f %8.*f  %+8.*f [%+.*f, %+.*f]  %6s%s  %s\n", label, digits, d->a, digits, d->b, digits,
+            d->difference, digits, d->low, digits, d->high, p, eval_is_significant(d) ? " *" : "  ", worse);
 }
 
 static void print_significant(FILE *out, const eval_pairing *p, bool better)

@@ -104,7 +104,7 @@ static void put_figures(rag_buf *out, const eval_run *r)
                       "<tr><th>figure</th><th>value</th><th>95 % interval</th><th>0 to 1</th><th>questions</th></tr>\n");
     for (eval_metric m = 0; m < EVAL_METRICS; m++) {
         const eval_estimate *e = &r->estimates[m];
-        bool is_time = m == EVAL_SEARCH_MS || m == EVAL_ASK_MS;
+        bool is_time = eval_metrics[m].is_time;
         if (isnan(e->value))
             continue;
         rag_buf_putf(out, "<tr><td>%s%s</td><td class=\"number\">%.*f</td><td class=\"number\">%.*f to %.*f</td><td>",

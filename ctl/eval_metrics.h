@@ -48,7 +48,8 @@
  *
  *   Intervals: percentile bootstrap (Efron and Tibshirani 1993), 95 %, EVAL_RESAMPLES resamples of the questions, fixed
  *   seed.  Paired differences resample the same questions on both sides; the two-sided p is
- *   2 · (1 + min(resamples <= 0, resamples >= 0)) / (resamples + 1), at most 1.
+ *   2 · (1 + min(resamples <= 0, resamples >= 0)) / (resamples + 1), at most 1.  Times have none: two runs differ by what else the
+ *   machine did, which no resampling of questions shows.
  *
  * Threads: pure functions. */
 #ifndef RAG_CTL_EVAL_METRICS_H
@@ -97,6 +98,7 @@ typedef struct eval_metric_row {
     const char *label; /* for people: "nDCG@10" */
     bool is_rate;      /* weights other than 1; a question may count on one side of a comparison only */
     bool lower_is_better;
+    bool is_time;      /* milliseconds; a difference has no p */
 } eval_metric_row;
 
 extern const eval_metric_row eval_metrics[EVAL_METRICS];

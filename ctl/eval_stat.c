@@ -8,33 +8,33 @@
 enum { SEED = 20261124 };
 
 #define RANKINGS(prefix) \
-    { prefix "_hit_1", "hit@1", false, false }, { prefix "_hit_3", "hit@3", false, false }, \
-    { prefix "_hit_5", "hit@5", false, false }, { prefix "_hit_10", "hit@10", false, false }, \
-    { prefix "_recall_1", "recall@1", false, false }, { prefix "_recall_3", "recall@3", false, false }, \
-    { prefix "_recall_5", "recall@5", false, false }, { prefix "_recall_10", "recall@10", false, false }, \
-    { prefix "_mrr_10", "MRR@10", false, false }, { prefix "_ndcg_10", "nDCG@10", false, false }
+    { prefix "_hit_1", "hit@1", false, false, false }, { prefix "_hit_3", "hit@3", false, false, false }, \
+    { prefix "_hit_5", "hit@5", false, false, false }, { prefix "_hit_10", "hit@10", false, false, false }, \
+    { prefix "_recall_1", "recall@1", false, false, false }, { prefix "_recall_3", "recall@3", false, false, false }, \
+    { prefix "_recall_5", "recall@5", false, false, false }, { prefix "_recall_10", "recall@10", false, false, false }, \
+    { prefix "_mrr_10", "MRR@10", false, false, false }, { prefix "_ndcg_10", "nDCG@10", false, false, false }
 
 const eval_metric_row eval_metrics[EVAL_METRICS] = {
     RANKINGS("doc"),
     RANKINGS("span"),
-    [EVAL_ANSWER_IN_1] = { "answer_in_1", "answer in the first result", false, false },
-    [EVAL_ANSWER_IN_5] = { "answer_in_5", "answer in the first five", false, false },
-    [EVAL_EXACT_MATCH] = { "exact_match", "exact match", false, false },
-    [EVAL_F1] = { "f1", "F1", false, false },
-    [EVAL_INCLUSION] = { "inclusion", "inclusion", false, false },
-    [EVAL_CITATION_PRECISION] = { "citation_precision", "citation precision", true, false },
-    [EVAL_CITATION_RECALL] = { "citation_recall", "citation recall", true, false },
-    [EVAL_CITED_DOCUMENTS] = { "cited_documents", "citations from gold documents", true, false },
-    [EVAL_EXACT_QUOTES] = { "exact_quotes", "quotes equal to the stored bytes", true, false },
-    [EVAL_REFUSAL_PRECISION] = { "refusal_precision", "refusal precision", true, false },
-    [EVAL_REFUSAL_RECALL] = { "refusal_recall", "refusal recall", true, false },
-    [EVAL_WRONGLY_REFUSED] = { "wrongly_refused", "wrongly refused", true, true },
-    [EVAL_RIGHT] = { "right", "right answers", true, false },
-    [EVAL_BRIER] = { "brier", "Brier score", true, true },
-    [EVAL_ECE] = { "ece", "expected calibration error", true, true },
-    [EVAL_AUROC] = { "auroc", "AUROC of confidence", true, false },
-    [EVAL_SEARCH_MS] = { "search_ms", "search, mean ms", false, true },
-    [EVAL_ASK_MS] = { "ask_ms", "ask, mean ms", false, true },
+    [EVAL_ANSWER_IN_1] = { "answer_in_1", "answer in the first result", false, false, false },
+    [EVAL_ANSWER_IN_5] = { "answer_in_5", "answer in the first five", false, false, false },
+    [EVAL_EXACT_MATCH] = { "exact_match", "exact match", false, false, false },
+    [EVAL_F1] = { "f1", "F1", false, false, false },
+    [EVAL_INCLUSION] = { "inclusion", "inclusion", false, false, false },
+    [EVAL_CITATION_PRECISION] = { "citation_precision", "citation precision", true, false, false },
+    [EVAL_CITATION_RECALL] = { "citation_recall", "citation recall", true, false, false },
+    [EVAL_CITED_DOCUMENTS] = { "cited_documents", "citations from gold documents", true, false, false },
+    [EVAL_EXACT_QUOTES] = { "exact_quotes", "quotes equal to the stored bytes", true, false, false },
+    [EVAL_REFUSAL_PRECISION] = { "refusal_precision", "refusal precision", true, false, false },
+    [EVAL_REFUSAL_RECALL] = { "refusal_recall", "refusal recall", true, false, false },
+    [EVAL_WRONGLY_REFUSED] = { "wrongly_refused", "wrongly refused", true, true, false },
+    [EVAL_RIGHT] = { "right", "right answers", true, false, false },
+    [EVAL_BRIER] = { "brier", "Brier score", true, true, false },
+    [EVAL_ECE] = { "ece", "expected calibration error", true, true, false },
+    [EVAL_AUROC] = { "auroc", "AUROC of confidence", true, false, false },
+    [EVAL_SEARCH_MS] = { "search_ms", "search, mean ms", false, true, true },
+    [EVAL_ASK_MS] = { "ask_ms", "ask, mean ms", false, true, true },
 };
 
 eval_metric eval_metric_find(const char *key)
@@ -313,7 +313,7 @@ void eval_differences(const eval_data *a, const eval_data *b, eval_difference ou
     }
     for (eval_metric m = 0; m < EVAL_METRICS; m++) {
         interval_of(&all[m], &out[m].low, &out[m].high);
-        if (all[m].n)
+        if (all[m].n && !eval_metrics[m].is_time)
             out[m].p = two_sided_p(&all[m]);
     }
     close_samples(all);

@@ -317,6 +317,7 @@ static void test_eval__lower_can_be_better(void **state)
     eval_differences(&a, &b, d);
     assert_int_equal(d[EVAL_SEARCH_MS].better, 1);
     NEAR(d[EVAL_SEARCH_MS].difference, -10);
+    assert_true(isnan(d[EVAL_SEARCH_MS].p)); /* times have none */
     eval_data_free(&a);
     eval_data_free(&b);
 }
