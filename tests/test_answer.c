@@ -1,4 +1,5 @@
 /* Evidence, extract, passages and check, over hits made by hand. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,6 +39,7 @@ static rag_hit hit(const char *document, const char *title, const char *text, si
     return (rag_hit){
         .rank = rank, .document = rag_str_of(document), .title = rag_str_of(title), .text = rag_str_of(text),
         .start = start, .end = start + strlen(text), .line_start = 10, .line_end = 12, .score = 0.03 / rank,
+        .rerank_score = NAN,
     };
 }
 
@@ -114,6 +116,26 @@ static void test_answer__chinese_lines_are_joined_without_a_space(void **state)
     answer_extract(&ev, 1, arena, &r);
     assert_true(contains(r.answer, "应当完整，并带有原包装。 [1]"));
     assert_int_equal(ev.lang, RAG_LANG_ZH);
+}
+
+/* Logits are of any sign and size, so that their ratio says nothing. */
+static void test_answer__a_reranker_s_scores_weigh_as_shares(void **state)
+{
+    (void)state;
+    rag_hit *hits = rag_arena_array(arena, 2, sizeof *hits);
+    answer_result r;
+    hits[0] = hit("shipping.md", "Shipping", SHIPPING, 0, 1);
+    hits[1] = hit("returns.md", "Returns", RETURNS, 100, 2);
+    hits[0].score = hits[0].rerank_score = 0.5;
+    hits[1].score = hits[1].rerank_score = -8;
+    answer_evidence ev = collect("Within how many days of delivery may I return an item?", hits, 2);
+    answer_extract(&ev, 1, arena, &r);
+    assert_true(contains(r.answer, "30 days of delivery")); /* its words outweigh what the reranker says */
+    hits[0] = hit("a.md", "A", RETURNS, 0, 1);
+    hits[1].score = hits[1].rerank_score = -0.1;
+    hits[0].score = hits[0].rerank_score = -0.5;
+    ev = collect("Within how many days of delivery may I return an item?", hits, 2);
+    assert_int_equal(ev.sentences[0].hit, 1); /* and among the same words it decides */
 }
 
 static void test_answer__nothing_found_is_refused_in_the_asker_s_language(void **state)
@@ -330,6 +352,7 @@ int main(void)
         TEST(test_answer__quotes_are_the_bytes_at_their_offsets),
         TEST(test_answer__lines_count_from_the_hit_s_first),
         TEST(test_answer__chinese_lines_are_joined_without_a_space),
+        TEST(test_answer__a_reranker_s_scores_weigh_as_shares),
         TEST(test_answer__nothing_found_is_refused_in_the_asker_s_language),
         TEST(test_answer__confidence_falls_with_the_overlap),
         TEST(test_answer__a_table_s_header_is_context_not_evidence),
