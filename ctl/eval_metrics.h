@@ -4,9 +4,10 @@
  * figure does not apply to the question.  A figure's value is the sum of the sums over the sum of the weights: the
  * mean over questions where every weight is 1, and otherwise a rate over citations, refusals and the like.
  *
- *   Ranking, by document and by gold span (r = ranks of the gold items that were found, G = how many there are).  By document
- *   a rank counts distinct documents, each at its first result.  By span a rank counts results; a result finds
- *   a span when it overlaps at least half of the shorter of the two; each span counts once, at its first result.
+ *   Ranking, by document and by gold span (r = ranks of the gold items that were found, G = how many there are).  By
+ *   document a rank counts distinct documents, each at its first result; what a result names as its duplicates does
+ *   not count.  By span a rank counts results; a result finds a span when it overlaps at least half of the shorter of
+ *   the two; each span counts once, at its first result.
  *   hit@k        1 if any r <= k                      trec_eval's success_k
  *   recall@k     |{r <= k}| / G                       trec_eval's recall_k
  *   MRR@10       1 / min r, 0 if that is above 10     trec_eval's recip_rank, cut at 10 (as MS MARCO does)

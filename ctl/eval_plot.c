@@ -142,7 +142,7 @@ void eval_plot_ranks(rag_buf *out, const eval_run *r)
         put_label(out, a.left + (i + 0.5) * slot, a.top + a.height + 18, "middle", "%d", i + 1);
     put_label(out, a.left + (EVAL_DEPTH + 0.5) * slot, a.top + a.height + 18, "middle", "none");
     put_label(out, a.left + a.width / 2, a.top + a.height + 40, "middle", "rank");
-    put_key(out, &a, 0, "first", "by document");
+    put_key(out, &a, !has_spans, "first", "by document");
     if (has_spans)
         put_key(out, &a, 1, "second", "by gold span");
     close_figure(out);
@@ -150,10 +150,12 @@ void eval_plot_ranks(rag_buf *out, const eval_run *r)
 
 /* ---- recall ------------------------------------------------------------------------- */
 
-static double floor_of(const double *curve)
+/* Where the scale begins: a line of it at every `step`. */
+static double floor_of(double lowest, double *step)
 {
-    double lowest = floor(curve[0] * 10 - 1e-9) / 10;
-    return lowest < 0 ? 0 : lowest > 0.8 ? 0.8 : lowest;
+    *step = lowest > 0.8 ? 0.05 : lowest > 0.5 ? 0.1 : 0.2;
+    double from = floor(lowest / *step + 1e-9) * *step;
+    return from < 0.8 ? from : 0.8;
 }
 
 static void put_curve(rag_buf *out, const area *a, const char *class, const char *what, const double *curve, double from)
@@ -173,17 +175,14 @@ static void put_curve(rag_buf *out, const area *a, const char *class, const char
 void eval_plot_recall(rag_buf *out, const eval_run *r)
 {
     const area a = { 44, 40, 500, 210 };
-    double docs[EVAL_DEPTH], spans[EVAL_DEPTH], from = 0.8;
+    double docs[EVAL_DEPTH], spans[EVAL_DEPTH], step;
     bool has_docs = eval_recall_curve(r, false, docs), has_spans = eval_recall_curve(r, true, spans);
     if (!has_docs && !has_spans)
         return;
-    if (has_docs)
-        from = fmin(from, floor_of(docs));
-    if (has_spans)
-        from = fmin(from, floor_of(spans));
+    double from = floor_of(fmin(has_docs ? docs[0] : 1, has_spans ? spans[0] : 1), &step);
     open_figure(out, "Recall over k", from > 0 ? "gold items among the first k; the scale does not begin at 0" :
                 "gold items among the first k", DRAWING_HEIGHT);
-    put_shares(out, &a, from, 1, from > 0.45 ? 4 : 5);
+    put_shares(out, &a, from, 1, (int)lround((1 - from) / step));
     if (has_spans)
         put_curve(out, &a, "second", "gold span", spans, from);
     if (has_docs)
@@ -191,7 +190,7 @@ void eval_plot_recall(rag_buf *out, const eval_run *r)
     for (int k = 0; k < EVAL_DEPTH; k++)
         put_label(out, a.left + (k + 0.5) * a.width / EVAL_DEPTH, a.top + a.height + 18, "middle", "%d", k + 1);
     put_label(out, a.left + a.width / 2, a.top + a.height + 40, "middle", "k");
-    put_key(out, &a, 0, "first", "by document");
+    put_key(out, &a, !has_spans, "first", "by document");
     if (has_spans)
         put_key(out, &a, 1, "second", "by gold span");
     close_figure(out);

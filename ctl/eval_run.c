@@ -34,9 +34,7 @@ static void take_reply(pass *p, rag_str text)
 {
     cJSON *reply = json_parse(text, NULL);
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(reply, "error");
-    if (p->at >= p->run->set->n)
-        ; /* more replies than questions: nothing to hold them against */
-    else if (!cJSON_IsObject(reply) || error)
+    if (!cJSON_IsObject(reply) || error)
         take_failure(p->run, p->at, p->route, json_string(error, "message"));
     else
         p->score(p->run, p->at, reply);
@@ -61,7 +59,8 @@ static ssize_t on_output(void *context, const char *bytes, size_t n)
         at += len + (end != NULL);
         if (!end)
             break;
-        take_reply(p, rag_buf_str(&p->line));
+        if (p->at < p->run->set->n)
+            take_reply(p, rag_buf_str(&p->line));
         rag_buf_clear(&p->line);
     }
     show_progress(p);

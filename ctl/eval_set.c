@@ -141,6 +141,19 @@ static void locate(eval_set *s, eval_question *q, const char *sentence)
     s->evidence_missing++;
 }
 
+static void drop_repeated(eval_texts *texts)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < texts->n; i++) {
+        bool is_new = true;
+        for (size_t k = 0; k < kept; k++)
+            is_new = is_new && strcmp(texts->items[k], texts->items[i]);
+        if (is_new)
+            texts->items[kept++] = texts->items[i];
+    }
+    texts->n = kept;
+}
+
 static rag_code take_gold(const place *p, const cJSON *line, eval_question *q)
 {
     eval_texts evidence;
@@ -150,6 +163,7 @@ static rag_code take_gold(const place *p, const cJSON *line, eval_question *q)
     if (take_texts(p, member(line, "gold_docs"), "'gold_docs' is no list of texts", &q->gold_docs) ||
         take_texts(p, member(line, "evidence"), "'evidence' is no list of texts", &evidence))
         return RAG_INVALID;
+    drop_repeated(&q->gold_docs);
     size_t n = (size_t)cJSON_GetArraySize(spans);
     if (n > MAX_LISTED)
         return bad(p, "more than 1000 entries in a list");

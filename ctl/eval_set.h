@@ -44,7 +44,7 @@ typedef struct eval_question {
     eval_match match;
     eval_texts *groups; /* of answers; with EVAL_MATCH_ANY one group or none */
     size_t n_groups;
-    eval_texts gold_docs;
+    eval_texts gold_docs; /* each once */
     eval_span *spans; /* each once */
     size_t n_spans;
 } eval_question;

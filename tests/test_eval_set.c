@@ -108,13 +108,14 @@ static void test_eval_set__members_become_a_question(void **state)
     eval_set s;
     rag_err err;
     put(f, "questions.jsonl",
-        "{\"id\":\"a\",\"question\":\"q\",\"answers\":[\"x\",\"y\"],\"gold_docs\":[\"a.md\"],\"lang\":\"zh-Hant\",\"near_doc\":\"b.md\","
+        "{\"id\":\"a\",\"question\":\"q\",\"answers\":[\"x\",\"y\"],\"gold_docs\":[\"a.md\",\"b.md\",\"a.md\"],\"lang\":\"zh-Hant\",\"near_doc\":\"b.md\","
         "\"gold_spans\":[{\"doc\":\"a.md\",\"para\":[1,9],\"ans\":[2,3]},{\"doc\":\"a.md\",\"para\":[1,9],\"ans\":[4,5]}]}\n"
         "{\"id\":\"b\",\"question\":\"r\",\"answers\":[[\"x\",\"y\"],\"z\"],\"match\":\"all_groups\",\"answerable\":false}\r\n"
         "{\"id\":\"c\",\"question\":\"s\",\"match\":\"judge\",\"history\":[{\"role\":\"user\",\"text\":\"t\"}]}");
     assert_int_equal(read_set(f, &s, &err), RAG_OK);
     assert_int_equal(s.n, 3);
     assert_int_equal(s.questions[0].n_spans, 1);
+    assert_int_equal(s.questions[0].gold_docs.n, 2);
     assert_int_equal(s.questions[0].n_groups, 1);
     assert_int_equal(s.questions[0].groups[0].n, 2);
     assert_true(s.questions[0].is_chinese && s.questions[0].is_answerable);
