@@ -129,10 +129,19 @@ static ragd_tuning tuning_of(const rag_conf *c)
     return t;
 }
 
+/* Here 0 is none, there the default. */
+static double weight(const rag_conf *c, const char *name)
+{
+    double w = rag_conf_number(c, name);
+    return w > 0 ? w : -1;
+}
+
 static ragd_options options_of(const rag_conf *c, const flags *f)
 {
     ragd_options o = { .storage_dir = rag_conf_path(c, "storage.dir"),
                        .keep_generations = number(c, "storage.keep_generations"),
+                       .title_weight = weight(c, "search.title_weight"),
+                       .heading_weight = weight(c, "search.heading_weight"),
                        .listen = rag_conf_string(c, "http.listen"),
                        .unix_path = rag_conf_path(c, "unix.path"),
                        .unix_mode = number(c, "unix.mode"),

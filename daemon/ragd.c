@@ -150,6 +150,8 @@ static bool same(const char *a, const char *b)
 static void tell_what_needs_a_restart(const ragd_options *a, const ragd_options *b)
 {
     compare("storage", same(a->storage_dir, b->storage_dir) && a->keep_generations == b->keep_generations);
+    compare("search.title_weight", a->title_weight == b->title_weight);
+    compare("search.heading_weight", a->heading_weight == b->heading_weight);
     compare("unix", same(a->unix_path, b->unix_path) && a->unix_mode == b->unix_mode);
     compare("http", same(a->listen, b->listen) && a->header_timeout_ms == b->header_timeout_ms &&
                         a->body_timeout_ms == b->body_timeout_ms && a->idle_timeout_ms == b->idle_timeout_ms &&
@@ -262,7 +264,9 @@ static void on_embedder(void *context, const rag_err *err)
     keeper_options opt = { .index = { .dir = d->opt.storage_dir,
                                       .create = true,
                                       .model = &d->embedder_id,
-                                      .keep_generations = d->opt.keep_generations },
+                                      .keep_generations = d->opt.keep_generations,
+                                      .title_weight = d->opt.title_weight,
+                                      .heading_weight = d->opt.heading_weight },
                            .mail = d->mail,
                            .on_open = on_index,
                            .on_view = on_view,

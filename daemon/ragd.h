@@ -19,6 +19,7 @@
 typedef struct ragd_options {
     const char *storage_dir;
     int keep_generations;
+    double title_weight, heading_weight; /* as in rag_index_options */
     const char *listen, *unix_path, *key_file; /* listen "off", unix_path "" */
     int unix_mode;
     bool is_insecure;      /* another address than loopback without keys */

@@ -17,29 +17,38 @@
 #include "index/query.h"
 #include "index/snapshot.h"
 
+/* A query counts so many visible rows; after that, a phrase of more than the second number is left out of the score: it
+ * is a common word, whose idf is small.  No query reaches this below 10,000 passages. */
+enum { BM25_MAX_ROWS = 1000000, BM25_MAX_MORE_ROWS = 20000 };
+
 #define BM25_K1 1.2
 #define BM25_B 0.75
-
-extern const float bm25_column_weight[N_COLUMNS];
 
 typedef struct bm25 bm25;
 
 bm25 *bm25_new(void);
 void bm25_free(bm25 *b); /* copes with NULL */
+void bm25_limit(bm25 *b, size_t rows, size_t more_rows); /* instead of the above */
 
-/* Scores all visible rows that any phrase of the plan hits; valid until the next run.  RAG_DEADLINE. */
-rag_code bm25_run(bm25 *b, db *d, const rag_snapshot *s, const filter *f, const plan *p, rag_err *err);
+/* A new query: what the last one left is forgotten. */
+void bm25_begin(bm25 *b, db *d, const rag_snapshot *s, const filter *f);
+/* Walks the plan's phrases from number `from` on, and adds their parts to the scores of the visible rows that they hit; all of it
+ * is valid until the next bm25_begin.  RAG_DEADLINE. */
+rag_code bm25_add(bm25 *b, const plan *p, size_t from, rag_arena *arena, rag_err *err);
 
-size_t bm25_count(const bm25 *b);                /* rows with a score */
+size_t bm25_count(const bm25 *b);                /* rows that a phrase hits */
 const uint32_t *bm25_touched(const bm25 *b);     /* their positions, in no order */
 float bm25_score(const bm25 *b, size_t position); /* 0 when no phrase hits it */
 /* Part of the query's rarity (idf) that the row holds: 0 to 1. */
 double bm25_coverage(const bm25 *b, size_t position);
-/* Of each phrase of the plan; 0 when no visible row holds it. */
+/* Of each phrase of the plan; 0 for one that no visible row holds, or that has no part in the score. */
 const float *bm25_idf(const bm25 *b);
 /* More than any row could score for this query. */
 double bm25_ceiling(const bm25 *b);
-/* True when the body of the row holds the phrase of every quote that has one. */
-bool bm25_has_quotes(const bm25 *b, const plan *p, size_t position);
+/* A phrase that no row holds is no longer part of the query's rarity: others were taken in its place. */
+void bm25_forget_absent(bm25 *b, size_t phrase);
+size_t bm25_rows(const bm25 *b, size_t phrase);  /* visible rows that hold it */
+/* The phrases that the row holds, by plan_bit(); a quote's only when the body holds it, else PLAN_OTHER. */
+uint64_t bm25_held(const bm25 *b, size_t position);
 
 #endif

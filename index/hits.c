@@ -17,6 +17,13 @@ static rag_code read_text(search *x, int64_t version, rag_hit *hit, rag_err *err
     return code;
 }
 
+/* Every candidate holds the quoted parts, when there are any. */
+static bool holds_exact(const search *x, const candidate *c)
+{
+    uint64_t held = x->wanted ? bm25_held(x->r->bm25, c->position) : 0;
+    return (held & x->wanted) == x->wanted && (x->wanted || x->plan.n_quotes > 0);
+}
+
 static rag_code fill_hit(search *x, const candidate *c, rag_hit *hit, rag_err *err)
 {
     sqlite3_stmt *q;
@@ -24,7 +31,7 @@ static rag_code fill_hit(search *x, const candidate *c, rag_hit *hit, rag_err *e
     int64_t id = vectors_positions(x->s->vectors)[c->position].chunk_id;
     *hit = (rag_hit){ .chunk_id = id, .score = c->score, .vector_rank = c->vector_rank, .text_rank = c->text_rank,
                       .vector_score = c->vector_score, .text_score = c->text_score, .fused_score = c->score,
-                      .coverage = c->coverage,
+                      .coverage = c->coverage, .holds_exact = holds_exact(x, c),
                       .rerank_score = NAN };
     rag_code code = db_query(x->r->db, &q, select_hit, BIND(num(id)), err);
     if (code == RAG_OK)

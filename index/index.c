@@ -49,6 +49,11 @@ static rag_code prepare_dir(const rag_index_options *opt, const char *file, rag_
     return code == RAG_OK ? store_make_file(file, err) : code;
 }
 
+static float weight_of(double option)
+{
+    return option < 0 ? 0 : option > 0 ? (float)option : 1;
+}
+
 rag_code rag_index_open(rag_index **out, const rag_index_options *opt, rag_err *err)
 {
     *out = NULL;
@@ -59,6 +64,9 @@ rag_code rag_index_open(rag_index **out, const rag_index_options *opt, rag_err *
     ix->has_model = opt->model != NULL;
     if (opt->model)
         ix->model = *opt->model;
+    ix->weight[COLUMN_TITLE] = weight_of(opt->title_weight);
+    ix->weight[COLUMN_HEADING] = weight_of(opt->heading_weight);
+    ix->weight[COLUMN_BODY] = 1;
     pthread_mutex_init(&ix->refresh_mu, NULL);
     pthread_mutex_init(&ix->mu, NULL);
     rag_code code = prepare_dir(opt, ix->file, err);
@@ -154,7 +162,7 @@ static rag_code take_newer(rag_index *ix, bool *changed, rag_err *err)
         return code;
     if (is_other_model(ix, &st))
         return refuse_model(ix, &st, err);
-    code = snapshot_build(&s, ix->db, ix->dir, &st, ix->current, err);
+    code = snapshot_build(&s, ix->db, ix->dir, &st, ix->current, ix->weight, err);
     if (code == RAG_OK) {
         make_current(ix, s);
         *changed = true;

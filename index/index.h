@@ -33,6 +33,7 @@ typedef struct rag_index_options {
     const char *dir;          /* storage.dir; made when `create` */
     bool create;              /* make folder and an empty kb.db when absent; else RAG_NOT_FOUND */
     const rag_sha256 *model;  /* the embedder in use: a store of another one is RAG_CONFIG; NULL = any */
+    double title_weight, heading_weight; /* of a word there against one in the body, for BM25; 0 = 1, negative = none */
     int keep_generations;     /* 0 = 10 */
 } rag_index_options;
 

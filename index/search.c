@@ -81,23 +81,34 @@ static void rank_text(search *x, size_t k)
     const bm25 *b = x->r->bm25;
     size_t n = bm25_count(b);
     x->by_text = rag_arena_array(x->arena, n ? n : 1, sizeof *x->by_text);
-    for (size_t i = 0; i < n; i++)
-        if (bm25_has_quotes(b, &x->plan, bm25_touched(b)[i]))
-            x->by_text[x->n_by_text++] = bm25_touched(b)[i];
+    for (size_t i = 0; i < n; i++) {
+        uint32_t at = bm25_touched(b)[i];
+        if (bm25_score(b, at) > 0 && (bm25_held(b, at) & x->plan.quote_bits) == x->plan.quote_bits)
+            x->by_text[x->n_by_text++] = at;
+    }
     x->n_by_text = keep_best(x, x->by_text, x->n_by_text, k);
 }
 
-static rag_code search_text(search *x, rag_err *err)
+static rag_code score_text(search *x, rag_err *err)
+{
+    x->has_text = true;
+    rag_code code = bm25_add(x->r->bm25, &x->plan, 0, x->arena, err);
+    return code == RAG_OK ? search_widen(x, err) : code;
+}
+
+static rag_code search_text(search *x, rag_results *out, rag_err *err)
 {
     bool quoted = x->plan.n_quotes > 0;
+    bm25_begin(x->r->bm25, x->r->db, x->s, x->filter);
     if (x->q->mode == RAG_SEARCH_VECTOR && !quoted)
         return RAG_OK;
-    rag_code code = bm25_run(x->r->bm25, x->r->db, x->s, x->filter, &x->plan, err);
+    rag_code code = score_text(x, err);
     if (code != RAG_OK)
         return code;
+    search_find_standing(x, out);
     rank_text(x, quoted ? SEARCH_MAX_QUOTE_CHECKS : x->n_candidates);
     if (quoted)
-        code = search_demand_quotes(x, err);
+        code = search_demand_quotes(x, out, err);
     if (x->n_by_text > x->n_candidates)
         x->n_by_text = x->n_candidates;
     if (x->q->mode == RAG_SEARCH_VECTOR)
@@ -156,7 +167,10 @@ static void join_text(search *x)
         }
         c->text_rank = (int)i + 1;
     }
-    for (size_t i = 0; x->q->mode != RAG_SEARCH_VECTOR && i < x->n; i++)
+    if (x->q->mode == RAG_SEARCH_VECTOR)
+        return;
+    search_add_holders(x);
+    for (size_t i = 0; i < x->n; i++)
         set_text_score(x, &x->list[i]);
 }
 
@@ -170,16 +184,20 @@ static size_t pool_of(const search *x)
 
 static rag_code make_pool(search *x, size_t pool, rag_results *out, rag_err *err)
 {
+    search_keep_holders(x, pool);
     rag_code code = search_fill_hits(x, pool, &out->hits, err);
     if (code != RAG_OK)
         return code;
     out->n = pool;
     search_weigh_closeness(x, out);
+    if (x->q->explain)
+        code = search_explain(x, out, err);
+    search_place_holders(x, out);
     if (x->q->pool && out->n > (size_t)x->q->pool)
         out->n = (size_t)x->q->pool;
     for (size_t i = 0; i < out->n; i++)
         out->hits[i].rank = (int)i + 1;
-    return RAG_OK;
+    return code;
 }
 
 /* A pool full of twins, or of one document, gives too little: then a larger one is taken. */
@@ -201,12 +219,14 @@ static rag_code make_results(search *x, rag_results *out, rag_err *err)
 static rag_code run(search *x, rag_results *out, rag_err *err)
 {
     plan_build(x->q->query, x->arena, &x->plan);
-    rag_code code = search_text(x, err);
+    rag_code code = search_text(x, out, err);
     if (code == RAG_OK)
         code = search_vectors(x, err);
     if (code != RAG_OK)
         return code;
     join_text(x);
+    out->corrections = x->corrections;
+    out->n_corrections = x->n_corrections;
     out->text_ceiling = x->q->mode == RAG_SEARCH_VECTOR ? 0 : bm25_ceiling(x->r->bm25);
     fuse(x->list, x->n, x->q);
     qsort_r(x->list, x->n, sizeof *x->list, by_fused_score, x);
@@ -242,7 +262,7 @@ rag_code rag_reader_search(rag_reader *r, rag_snapshot *s, const rag_search *q, 
     if (x.n_candidates < x.top_k)
         x.n_candidates = x.top_k;
     x.bits = x.filter->bits;
-    x.list = rag_arena_array(arena, 2 * x.n_candidates, sizeof *x.list);
+    x.list = rag_arena_array(arena, 2 * x.n_candidates + SEARCH_MAX_HOLDERS, sizeof *x.list);
     code = reader_begin(r, s, err);
     if (code == RAG_OK) {
         db_set_deadline(r->db, q->deadline_ms);

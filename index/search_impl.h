@@ -3,6 +3,9 @@
  *   search.c   the two halves, joined and fused to a list of candidates
  *   closeness.c  how close together the best hits hold the query's words
  *   quotes.c   quoted parts: which passages may be candidates at all
+ *   widen.c    typing errors, and characters whose pairs stand nowhere
+ *   holders.c  exact strings: what stands nowhere, and the place of those who hold the others
+ *   explain.c  what was a candidate, and why
  *   hits.c     candidates to hits: their rows and texts
  *   arrange.c  hits to results: twins folded, neighbours merged, documents' shares
  *
@@ -15,6 +18,7 @@
 
 enum {
     SEARCH_CLOSENESS_HITS = 32, /* the best ones, whose words are looked at where they stand */
+    SEARCH_MAX_HOLDERS = PLAN_MAX_QUOTES + EXACT_MAX + 2, /* candidates beside those of the halves */
     SEARCH_MAX_QUOTE_CHECKS = 2000, /* passages whose text is compared with the quotes: the best by BM25 */
 };
 
@@ -27,11 +31,16 @@ typedef struct search {
     plan plan;
     size_t top_k, n_candidates;
     const uint8_t *bits; /* the filter's, or those of them that hold the quotes */
+    bool has_text;       /* the text half was asked: what its bm25 holds is of this query */
     bool none;           /* no passage holds the quotes */
     candidate *list;     /* best first, once fused */
     size_t n;
     uint32_t *by_text; /* positions, best first */
     size_t n_by_text;
+    uint64_t standing;   /* exact strings that some visible passage holds, by plan_bit of their phrases */
+    uint64_t wanted;     /* those of them that a hit must hold to count as exact: all, or the rarest if no candidate may hold all */
+    rag_correction *corrections;
+    size_t n_corrections;
 } search;
 
 /* Ties break by path, then by place in the document. */
@@ -41,7 +50,25 @@ int search_by_text_score(const void *a, const void *b, void *context);
 
 /* Leaves in by_text, and in the reader's bitmap, what holds every quoted part; from here on nothing else is a candidate,
  * in either half. */
-rag_code search_demand_quotes(search *x, rag_err *err);
+rag_code search_demand_quotes(search *x, rag_results *out, rag_err *err);
+void search_tell_absent(search *x, rag_results *out, rag_str text);
+
+/* When words of the query stand nowhere: adds what they may mean to the plan, with its scores. */
+rag_code search_widen(search *x, rag_err *err);
+
+/* Tells which exact strings stand in no visible passage, and leaves the others' bits in `standing`. */
+void search_find_standing(search *x, rag_results *out);
+/* Puts the best holder of each standing string among the candidates. */
+void search_add_holders(search *x);
+/* The list is sorted: sees to it that the first n, which become hits, have the best candidate that holds what is wanted, and
+ * one for each string. */
+void search_keep_holders(search *x, size_t n);
+/* The same for the first top_k hits, after their last sort. */
+void search_place_holders(const search *x, rag_results *io);
+
+/* rag_results.candidates: the hits of the pool and the rest of the list, by fused score; their fate is RAG_FATE_BELOW.
+ * search_arrange finds a candidate by its chunk_id and sets fate and other. */
+rag_code search_explain(search *x, rag_results *io, rag_err *err);
 
 /* Rows and texts of the best n candidates. */
 rag_code search_fill_hits(search *x, size_t n, rag_hit **out, rag_err *err);

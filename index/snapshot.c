@@ -149,12 +149,12 @@ static uint32_t next_varint(rag_str s, size_t *at)
     return n;
 }
 
-static float weighted_length(rag_str sizes)
+static float weighted_length(rag_str sizes, const float *weight)
 {
     size_t at = 0;
     float length = 0;
     for (int i = 0; i < N_COLUMNS; i++)
-        length += bm25_column_weight[i] * (float)next_varint(sizes, &at);
+        length += weight[i] * (float)next_varint(sizes, &at);
     return length;
 }
 
@@ -193,7 +193,7 @@ static rag_code load_positions(loader *l, rag_err *err)
             grow_positions(l);
         l->positions[l->n] = (kept_row){ sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 2) };
         l->s->version_of[l->n] = p->index;
-        l->s->length[l->n++] = weighted_length(column_str(q, 3));
+        l->s->length[l->n++] = weighted_length(column_str(q, 3), l->s->weight);
     }
     db_done(q);
     l->s->n = l->n;
@@ -264,7 +264,8 @@ static rag_code take_vectors(loader *l, const char *dir, const rag_snapshot *lik
 
 /* ---- a snapshot ------------------------------------------------------------------------------ */
 
-rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like, rag_err *err)
+rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like,
+                        const float weight[N_COLUMNS], rag_err *err)
 {
     loader l = { .d = d, .s = rag_calloc(1, sizeof *l.s) };
     rag_snapshot *s = l.s;
@@ -272,6 +273,7 @@ rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_
     atomic_init(&s->refs, 1);
     pthread_mutex_init(&s->mu, NULL);
     s->state = *st;
+    memcpy(s->weight, weight, sizeof s->weight);
     rag_code code = load_collections(&l, err);
     if (code == RAG_OK)
         code = load_versions(&l, err);

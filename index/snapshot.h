@@ -69,6 +69,7 @@ struct rag_snapshot {
     vectors *vectors;       /* shared with other snapshots of the same rows */
     size_t n;               /* positions */
     uint32_t *version_of;   /* position → index into versions */
+    float weight[N_COLUMNS]; /* of each column in BM25 */
     float *length;          /* position → weighted tokens, for BM25 */
     held_version *versions; /* by collection and path, so that an index is an order */
     size_t n_versions;
@@ -85,8 +86,9 @@ struct rag_snapshot {
 };
 
 /* Builds the snapshot of `state` in a read transaction of d.  Takes the vectors of `like` (may be NULL) when it holds the
- * same rows, else the files in dir, else the embeddings in kb.db. */
-rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like, rag_err *err);
+ * same rows, else the files in dir, else the embeddings in kb.db.  `weight`: of the columns in BM25. */
+rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like,
+                        const float weight[N_COLUMNS], rag_err *err);
 
 /* Counted up: release it.  RAG_NOT_FOUND for an unknown collection. */
 rag_code filter_get(rag_snapshot *s, const rag_filter *want, const filter **out, rag_err *err);

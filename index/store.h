@@ -19,6 +19,7 @@ struct rag_index {
     char *dir, *file;
     bool has_model;
     rag_sha256 model;
+    float weight[N_COLUMNS]; /* of title, heading and body in BM25 */
     int keep_generations;
 
     pthread_mutex_t refresh_mu; /* held while a snapshot is looked for and built */

@@ -229,7 +229,7 @@ static rag_code check_generation(verification *v, const store_state *st, rag_sna
 {
     rag_snapshot *s;
     rag_err why;
-    rag_code code = snapshot_build(&s, v->d, v->ix->dir, st, *last, &why);
+    rag_code code = snapshot_build(&s, v->d, v->ix->dir, st, *last, v->ix->weight, &why);
     if (code == RAG_CORRUPT) {
         tell(v, "generation %lld cannot be served: %s", (long long)st->generation, why.message);
         return RAG_OK;

@@ -64,13 +64,13 @@ static double expected(int document, const char *const *query, size_t n)
     double total = 0, visible = 0, score = 0;
     for (int i = 0; i < DOCUMENTS; i++) {
         visible += texts[i][0] != '\0';
-        total += texts[i][0] ? bm25_column_weight[COLUMN_BODY] * length_of(texts[i]) + bm25_column_weight[COLUMN_TITLE] : 0;
+        total += texts[i][0] ? length_of(texts[i]) + 1 : 0;
     }
     for (size_t q = 0; q < n; q++) {
-        double df = 0, tf = bm25_column_weight[COLUMN_BODY] * occurrences(texts[document], query[q]);
+        double df = 0, tf = occurrences(texts[document], query[q]);
         for (int i = 0; i < DOCUMENTS; i++)
             df += occurrences(texts[i], query[q]) > 0;
-        double length = bm25_column_weight[COLUMN_BODY] * length_of(texts[document]) + bm25_column_weight[COLUMN_TITLE];
+        double length = length_of(texts[document]) + 1;
         double idf = log(1 + (visible - df + 0.5) / (df + 0.5));
         score += idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / (total / visible)));
     }

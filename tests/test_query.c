@@ -68,8 +68,8 @@ static void test_query__quoted_parts_are_demanded(void **state)
     rag_arena *arena = rag_arena_new();
     plan p = plan_of("see \"Exact  Words\" and \"第 二\" here", arena);
     assert_int_equal(p.n_quotes, 2);
-    assert_true(rag_str_eq(p.quotes[0], RAG_STR("exact words")));
-    assert_true(rag_str_eq(p.quotes[1], RAG_STR("第二")));
+    assert_true(rag_str_eq(p.quotes[0].comparable, RAG_STR("exact words")));
+    assert_true(rag_str_eq(p.quotes[1].comparable, RAG_STR("第二")));
     assert_true(has_phrase(&p, "exact\x1fwords", 1));
     assert_true(has_phrase(&p, "第\x1f二", 1));
     rag_arena_free(arena);
