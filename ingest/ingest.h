@@ -78,13 +78,15 @@ typedef struct rag_chunk {
     const rag_str *heading; /* path from the outermost */
     size_t n_heading;
     size_t tokens;          /* of the chunk's own text */
-    rag_str embed_text;     /* title and headings in front of the text: for the embedder, never quoted */
+    rag_str embed_text;     /* for the embedder, never quoted: in front of the text its title and headings and, of a later
+                               part, the sentence that introduces the list, table or code, and the table's header row */
 } rag_chunk;
 
 /* Chunks on structure and sentence boundaries; never across a heading, never inside a character.  Small blocks of a
- * section are packed up to target_tokens; a block above max_tokens is cut into even pieces.  A heading without
- * anything under it is a chunk itself.  Property: the chunks ascend, do not overlap, and hold every byte that is not
- * white space, a heading's or a comment's. */
+ * section are packed up to target_tokens; a list, table or code block that fits into max_tokens stays whole, with the sentence
+ * that introduces it where both fit; a longer one is cut into even pieces, tables between rows, code and what stands in items
+ * between lines.  A heading without anything under it is a chunk itself.  Property: the chunks ascend, do not overlap, and
+ * hold every byte that is not white space, a heading's or a comment's. */
 rag_code rag_chunk_document(const rag_parsed *doc, const rag_embedder *embedder, const rag_chunker_options *opt,
                             rag_arena *arena, rag_chunk **out, size_t *n, rag_err *err);
 

@@ -45,36 +45,39 @@ static bool stands_alone(uint32_t c)
     return rag_unicode_class(c) == RAG_CHAR_CJK || (c >= 0x3000 && c <= 0x303f) || (c >= 0xff00 && c <= 0xffef);
 }
 
-static cut_quality quality_after(uint32_t last, bool spaced)
+/* `space`: the white space character that the atom ends with, 0 for none; a line break counts whatever follows it. */
+static cut_quality quality_after(uint32_t last, uint32_t space)
 {
     bool wide = last >= 0x2e80;
-    if (ends_clause(last) && (spaced || wide))
+    if (space == '\n')
+        return CUT_LINE;
+    if (ends_clause(last) && (space || wide))
         return CUT_CLAUSE;
-    return spaced || wide ? CUT_SPACE : CUT_CHARACTER;
+    return space || wide ? CUT_SPACE : CUT_CHARACTER;
 }
 
 /* Moves *pos over a word with the white space behind it, one wide character, or MAX_ATOM bytes. */
 static cut_quality next_atom(rag_str text, size_t *pos)
 {
     size_t start = *pos;
-    uint32_t last = rag_utf8_next(text, pos);
-    bool spaced = rag_unicode_is_space(last), alone = stands_alone(last);
+    uint32_t last = rag_utf8_next(text, pos), space = rag_unicode_is_space(last) ? last : 0;
+    bool alone = stands_alone(last);
     while (*pos < text.len) {
         size_t next = *pos;
         uint32_t c = rag_utf8_next(text, &next);
         bool is_space = rag_unicode_is_space(c);
-        if (!is_attached(c) && (next - start > MAX_ATOM || (spaced && !is_space) ||
+        if (!is_attached(c) && (next - start > MAX_ATOM || (space && !is_space) ||
                                 (!is_space && (alone || stands_alone(c)))))
             break;
         if (is_space)
-            spaced = true;
+            space = space == '\n' ? space : c;
         else if (!is_attached(c))
             last = c;
         if (next - start > 4 * MAX_ATOM)
             break;
         *pos = next;
     }
-    return quality_after(last, spaced);
+    return quality_after(last, space);
 }
 
 /* ---- sentences --------------------------------------------------------------------- */

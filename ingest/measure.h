@@ -7,7 +7,7 @@
 
 #include "ingest/ingest.h"
 
-typedef enum cut_quality { CUT_CHARACTER, CUT_SPACE, CUT_CLAUSE, CUT_SENTENCE, CUT_QUALITIES } cut_quality;
+typedef enum cut_quality { CUT_CHARACTER, CUT_SPACE, CUT_CLAUSE, CUT_LINE, CUT_SENTENCE, CUT_QUALITIES } cut_quality;
 
 typedef struct mark {
     size_t pos;       /* a cut may be made here */

@@ -7,7 +7,7 @@
 #include "base/utf8.h"
 
 /* Part of the chunker's version in the store: raise it when the same document would be cut differently. */
-enum { CHUNKER_VERSION = 1 };
+enum { CHUNKER_VERSION = 2 };
 enum { GUARD_DOCUMENTS = 20 };
 static const int64_t default_max_bytes = 64 * 1024 * 1024;
 

@@ -141,9 +141,9 @@ static rag_str repeat(const char *piece, size_t times)
 static void test_chunk__small_blocks_are_packed_and_whole_ones_not_torn(void **state)
 {
     (void)state;
-    cut c = cut_text("a.txt", "one two three\n\nfour five\n\na b c d e f g h i j k l m n o p q\n\nlast");
+    cut c = cut_text("a.txt", "one two three.\n\nfour five.\n\na b c d e f g h i j k l m n o p q\n\nlast");
     assert_int_equal(c.n, 2);
-    check_chunk(&c, 0, "one two three\n\nfour five");
+    check_chunk(&c, 0, "one two three.\n\nfour five.");
     check_chunk(&c, 1, "a b c d e f g h i j k l m n o p q\n\nlast");
 }
 
@@ -220,6 +220,150 @@ static void test_chunk__tables_break_between_rows(void **state)
     }
 }
 
+/* ---- what belongs together ------------------------------------------------------------- */
+
+static void test_chunk__a_list_that_fits_is_whole(void **state)
+{
+    (void)state;
+    cut c = cut_text("a.md", "A b c d e f g h.\n\n- one two three four five six\n- one two three four five six\n"
+                             "- one two three four five six\n- one two three four five\n");
+    assert_int_equal(c.n, 2);
+    check_chunk(&c, 0, "A b c d e f g h.");
+    assert_int_equal(c.chunks[1].tokens, 23); /* above the target, not above the maximum */
+}
+
+static void test_chunk__a_list_that_is_too_long_is_cut_between_items(void **state)
+{
+    (void)state;
+    cut c = cut_with("a.md", repeat("- one two three four. Five six seven\n", 12), 20, 25);
+    assert_true(c.n >= 4);
+    for (size_t i = 0; i < c.n; i++) {
+        assert_int_equal(c.doc.text.ptr[c.chunks[i].start], '-');
+        assert_true(rag_str_ends(rag_str_sub(c.doc.text, 0, c.chunks[i].end), RAG_STR("seven")));
+    }
+}
+
+static void test_chunk__a_sentence_goes_with_what_it_introduces(void **state)
+{
+    (void)state;
+    cut c = cut_text("a.md", "A b c d e f g h. You need **this:**\n\n- one two three four five\n- six seven eight nine ten\n");
+    assert_int_equal(c.n, 2);
+    check_chunk(&c, 0, "A b c d e f g h.");
+    check_chunk(&c, 1, "You need **this:**\n\n- one two three four five\n- six seven eight nine ten");
+    c = cut_text("a.md", "甲乙丙丁戊己庚辛壬癸。需要：\n\n```\none two three four five six seven\neight nine ten\n```\n");
+    assert_int_equal(c.n, 2);
+    check_chunk(&c, 0, "甲乙丙丁戊己庚辛壬癸。");
+    c = cut_text("a.md", "A b c d e f g h i j k l.\n\n**Returns**\n\nWhat you need:\n\n- one two three four\n- six seven eight\n");
+    assert_int_equal(c.n, 2);
+    check_chunk(&c, 0, "A b c d e f g h i j k l.");
+}
+
+/* A block that is whole by itself is not torn: then the embedder alone sees the sentence in front. */
+static void test_chunk__a_block_that_fits_is_not_torn_for_its_introduction(void **state)
+{
+    (void)state;
+    const char *table = "| a | b |\n|---|---|\n| one two three four five six | seven |\n"
+                        "| one two three four five six | eight |\n| one two three four five six | nine |";
+    cut c = cut_text("a.md", rag_arena_printf(arena, "See right here:\n\n%s\n", table));
+    assert_int_equal(c.n, 2);
+    check_chunk(&c, 0, "See right here:");
+    check_chunk(&c, 1, table);
+    check_embedded(&c, 1, rag_arena_printf(arena, "See right here:\n%s", table));
+}
+
+static void test_chunk__a_line_like_a_heading_does_not_end_a_chunk(void **state)
+{
+    (void)state;
+    cut c = cut_text("a.txt", "A b c d e f g h i j k l m n.\n\nCan I return it?\n\nYou can, a b c d e f g.");
+    assert_int_equal(c.n, 2);
+    check_chunk(&c, 0, "A b c d e f g h i j k l m n.");
+    check_chunk(&c, 1, "Can I return it?\n\nYou can, a b c d e f g.");
+    c = cut_text("a.txt", "A b c d e f g h i j k l m n.\n\nSo it is.\n\nYou can, a b c d e f g.");
+    check_chunk(&c, 0, "A b c d e f g h i j k l m n.\n\nSo it is.");
+}
+
+static const char *rows(const char *header, const char *row, int n)
+{
+    rag_buf b;
+    rag_buf_init(&b, 4096);
+    rag_buf_puts(&b, header);
+    for (int i = 0; i < n; i++)
+        rag_buf_puts(&b, row);
+    const char *out = rag_arena_cstr(arena, rag_buf_str(&b));
+    rag_buf_free(&b);
+    return out;
+}
+
+static void test_chunk__later_parts_of_a_table_know_its_header(void **state)
+{
+    (void)state;
+    cut c = cut_text("a.md", rows("# Shop\n\nPrices:\n\n| name | price |\n|---|---|\n", "| lamp | five euros |\n", 16));
+    assert_true(c.n >= 3);
+    for (size_t i = 0; i < c.n; i++) {
+        rag_str own = rag_str_sub(c.doc.text, c.chunks[i].start, c.chunks[i].end);
+        const char *frame = i ? "Prices:\n| name | price |\n" : "";
+        check_embedded(&c, i, rag_arena_printf(arena, "Shop\n%s%.*s", frame, RAG_STR_ARG(own)));
+    }
+}
+
+static void test_chunk__a_first_row_with_figures_is_no_header(void **state)
+{
+    (void)state;
+    cut c = cut_text("a.html", rows("<table><tr><th>name</th><th>price</th></tr>", "<tr><td>lamp</td><td>5</td></tr>", 16));
+    assert_true(c.n >= 2);
+    assert_true(rag_str_starts(c.chunks[1].embed_text, RAG_STR("name | price\nlamp | 5\n")));
+    c = cut_text("a.html", rows("<table><tr><td>chair</td><td>6</td></tr>", "<tr><td>lamp</td><td>5</td></tr>", 16));
+    assert_true(rag_str_starts(c.chunks[1].embed_text, RAG_STR("lamp | 5\n")));
+}
+
+static void test_chunk__a_header_that_is_too_long_is_left_out(void **state)
+{
+    (void)state;
+    rag_str wide = repeat("| word word word ", 33);
+    cut c = cut_with("a.md", rag_str_of(rows(rag_arena_printf(arena, "%.*s|\n%.*s|\n", RAG_STR_ARG(wide),
+                                                              RAG_STR_ARG(repeat("|---", 33))),
+                                             "| lamp |\n", 60)), 40, 50);
+    assert_true(c.n >= 3);
+    assert_true(rag_str_starts(c.chunks[c.n - 1].embed_text, RAG_STR("| lamp |\n")));
+}
+
+/* The window holds the chunk first: what stands in front of it must not push its end out. */
+static void test_chunk__a_frame_never_pushes_the_text_out_of_the_window(void **state)
+{
+    (void)state;
+    rag_embedder *whole = embedder;
+    rag_embed_options opt = { .max_tokens = 40 };
+    const char *text = rows("| a b c d e f g h i j k |\n|---|\n", "| lamp five euros |\n", 30);
+    cut c = cut_text("a.md", text);
+    assert_true(rag_str_starts(c.chunks[1].embed_text, RAG_STR("| a b c d e f g h i j k |\n")));
+    assert_int_equal(rag_embed_open(&embedder, &opt, &err), RAG_OK);
+    opt.max_tokens = 30;
+    c = cut_text("a.md", text);
+    assert_true(rag_str_starts(c.chunks[1].embed_text, RAG_STR("| a b c d e f g h i j k |\n")));
+    rag_embed_close(embedder);
+    assert_int_equal(rag_embed_open(&embedder, &opt, &err), RAG_OK);
+    c = cut_text("a.md", text);
+    assert_true(rag_str_starts(c.chunks[1].embed_text, RAG_STR("| lamp five euros |\n")));
+    rag_embed_close(embedder);
+    embedder = whole;
+}
+
+static void check_cuts_at_lines(const cut *c)
+{
+    assert_true(c->n >= 3);
+    for (size_t i = 0; i + 1 < c->n; i++)
+        assert_true(c->chunks[i].line_end < c->chunks[i + 1].line_start);
+}
+
+static void test_chunk__code_breaks_between_lines(void **state)
+{
+    (void)state;
+    cut c = cut_text("a.md", rows("Run this:\n\n```c\n", "call(a, b); say. \"Hello. World, it is.\" and: more\n", 12));
+    check_cuts_at_lines(&c);
+    c = cut_text("a.md", rows("- Run this:\n\n  ```c\n", "  call: a, b, c, d, e, f, g\n", 12));
+    check_cuts_at_lines(&c);
+}
+
 static void test_chunk__one_endless_word_is_cut(void **state)
 {
     (void)state;
@@ -293,6 +437,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_chunk__long_paragraphs_break_between_sentences, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunk__splits_are_even, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunk__tables_break_between_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_list_that_fits_is_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_list_that_is_too_long_is_cut_between_items, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_sentence_goes_with_what_it_introduces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_block_that_fits_is_not_torn_for_its_introduction, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_line_like_a_heading_does_not_end_a_chunk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__later_parts_of_a_table_know_its_header, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_first_row_with_figures_is_no_header, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_header_that_is_too_long_is_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__a_frame_never_pushes_the_text_out_of_the_window, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_chunk__code_breaks_between_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunk__one_endless_word_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunk__a_large_block_comes_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunk__counts_what_normalisation_makes, set_up, tear_down),
