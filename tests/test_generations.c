@@ -209,7 +209,7 @@ static void *search_all_the_time(void *context)
         rag_arena *arena = rag_arena_new();
         rag_results found;
         rag_snapshot *s = rag_index_acquire(c->ix);
-        rag_search q = { .query = RAG_STR("word"), .mode = RAG_SEARCH_TEXT, .top_k = 100,
+        rag_search q = { .query = RAG_STR("word"), .mode = RAG_SEARCH_TEXT, .pool = 100,
                          .filter = { .all_groups = true } };
         rag_code code = rag_reader_search(r, s, &q, arena, &found, &err);
         if (code != RAG_OK || (int64_t)found.n != rag_snapshot_generation(s))
