@@ -194,6 +194,21 @@ static void test_daemon_rerank__an_answers_passages_are_reordered(void **state)
     end(w);
 }
 
+static void test_daemon_rerank__an_exact_string_stays_among_the_results(void **state)
+{
+    (void)state;
+    world *w = world_with_kettles();
+    START_RERANKING(w, "--set", "search.rerank=12");
+    cJSON *found = world_search(w, "kettle E-4012", ",\"top_k\":3");
+    bool is_there = false;
+    assert_int_equal(cJSON_GetArraySize(json_item(found, "results")), 3);
+    for (int i = 0; i < 3; i++)
+        is_there = is_there || strstr(json_text(result(found, i), "text"), "E-4012");
+    assert_true(is_there);
+    cJSON_Delete(found);
+    end(w);
+}
+
 static void test_daemon_rerank__nothing_found_is_nothing_to_score(void **state)
 {
     (void)state;
@@ -442,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_daemon_rerank__hits_from_below_top_k_come_up),
         cmocka_unit_test(test_daemon_rerank__serves_every_mode_of_a_search),
         cmocka_unit_test(test_daemon_rerank__an_answers_passages_are_reordered),
+        cmocka_unit_test(test_daemon_rerank__an_exact_string_stays_among_the_results),
         cmocka_unit_test(test_daemon_rerank__nothing_found_is_nothing_to_score),
         cmocka_unit_test(test_daemon_rerank__what_there_was_no_time_for_keeps_its_place_behind),
         cmocka_unit_test(test_daemon_rerank__its_time_is_the_configured_one),
