@@ -285,6 +285,29 @@ static void test_arrange__no_passage_grows_beyond_its_tokens(void **state)
     leave(&w);
 }
 
+/* As if the chunker had cut inside a sentence: the tokens at the seam may be others than those of the parts. */
+static void close_gap(world *w, rag_hit *left, const rag_hit *right)
+{
+    left->end = right->start;
+    left->text = rag_str_of(rag_arena_printf(w->arena, "%.*s\n\n", RAG_STR_ARG(left->text)));
+}
+
+static void test_arrange__a_seam_without_a_gap_may_cost_tokens(void **state)
+{
+    world w = enter(state, DOCUMENTS("a.md", "t200 a\n\nt116 b", "b.md", "t200 a\n\nt117 b c"));
+    close_gap(&w, &w.pool.hits[0], &w.pool.hits[1]);
+    close_gap(&w, &w.pool.hits[2], &w.pool.hits[3]);
+    rag_results r = TAKE(&w, 0, 1);
+    arrange(&w, &r, 5, 0);
+    assert_int_equal(r.n, 1);
+    check_text(&w, &r.hits[0], "t200 a\n\nt116 b");
+    assert_int_equal(r.hits[0].tokens, RAG_PASSAGE_TOKENS);
+    r = TAKE(&w, 2, 3);
+    arrange(&w, &r, 5, 0);
+    assert_int_equal(r.n, 2);
+    leave(&w);
+}
+
 static void test_arrange__only_hits_among_the_best_are_merged(void **state)
 {
     world w = enter(state, DOCUMENTS("a.md", "one\n\ntwo", "b.md", "other", "c.md", "x"));
@@ -521,6 +544,7 @@ int main(void)
         TEST(a_joint_passage_holds_what_stands_between),
         TEST(three_small_neighbours_become_one),
         TEST(no_passage_grows_beyond_its_tokens),
+        TEST(a_seam_without_a_gap_may_cost_tokens),
         TEST(only_hits_among_the_best_are_merged),
         TEST(only_neighbours_of_one_document_are_merged),
         TEST(no_passage_shows_a_comment_or_a_long_gap),
