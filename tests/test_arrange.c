@@ -294,13 +294,13 @@ static void close_gap(world *w, rag_hit *left, const rag_hit *right)
 
 static void test_arrange__a_seam_without_a_gap_may_cost_tokens(void **state)
 {
-    world w = enter(state, DOCUMENTS("a.md", "t200 a\n\nt116 b", "b.md", "t200 a\n\nt117 b c"));
+    world w = enter(state, DOCUMENTS("a.md", "t200 a\n\nt117 b", "b.md", "t200 a\n\nt118 b c"));
     close_gap(&w, &w.pool.hits[0], &w.pool.hits[1]);
     close_gap(&w, &w.pool.hits[2], &w.pool.hits[3]);
     rag_results r = TAKE(&w, 0, 1);
     arrange(&w, &r, 5, 0);
     assert_int_equal(r.n, 1);
-    check_text(&w, &r.hits[0], "t200 a\n\nt116 b");
+    check_text(&w, &r.hits[0], "t200 a\n\nt117 b");
     assert_int_equal(r.hits[0].tokens, RAG_PASSAGE_TOKENS);
     r = TAKE(&w, 2, 3);
     arrange(&w, &r, 5, 0);
