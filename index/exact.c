@@ -112,16 +112,17 @@ static bool is_joined(const exact_query *q, size_t i)
     return c == '\0' || strchr("-_./:+@#&~=\\", c) || (c == ',' && is_number(a) && is_number(b));
 }
 
-/* "and/or" and "e.g." are plain language. */
+/* "and/or", "e.g." and "A/B" are plain language; a_b is a name. */
 static bool says_something(const exact_query *q, size_t from, size_t to)
 {
-    bool stops = true, letters = true;
+    bool stops = true, is_abbreviation = true;
     for (size_t i = from; i < to; i++) {
         const rag_term *t = &q->terms[i];
+        char joint = i + 1 < to ? between(q, i) : '.';
         stops = stops && t->is_stop;
-        letters = letters && t->exact.len == 1 && !is_number(t);
+        is_abbreviation = is_abbreviation && t->exact.len == 1 && !is_number(t) && (joint == '.' || joint == '/');
     }
-    return !stops && !letters;
+    return !stops && !is_abbreviation;
 }
 
 static unit next_unit(const exact_query *q, size_t from)

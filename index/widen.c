@@ -5,7 +5,7 @@
 #include "index/spell.h"
 
 enum {
-    MAX_MISSPELT = 4,     /* words of a query that are looked up */
+    MAX_MISSPELT = 3,     /* words of a query that are looked up */
     MAX_MEANT = 3,        /* words that one of them is taken for */
     MAX_LONE = 16,        /* characters that are looked for by themselves */
     RARE_PART = 50,       /* a character in one of so many passages or fewer is rare */
@@ -60,6 +60,17 @@ static rag_code look_up(search *x, misspelt *m, rag_err *err)
     return code;
 }
 
+/* More unknown words than one looks up, and none that is known: the passages are in another language. */
+static bool is_other_language(const search *x)
+{
+    size_t unknown = 0, known = 0;
+    for (size_t i = 0; i < x->plan.n_phrases; i++) {
+        unknown += is_misspelt(x, i);
+        known += x->plan.phrases[i].kind == PLAN_WORD && bm25_rows(x->r->bm25, i) > 0;
+    }
+    return unknown > MAX_MISSPELT && known == 0;
+}
+
 static rag_code find_misspelt(search *x, misspelt list[MAX_MISSPELT], size_t *n, rag_err *err)
 {
     rag_code code = RAG_OK;
@@ -106,7 +117,7 @@ static rag_code correct(search *x, rag_err *err)
 {
     misspelt list[MAX_MISSPELT];
     size_t n = 0;
-    rag_code code = find_misspelt(x, list, &n, err);
+    rag_code code = is_other_language(x) ? RAG_OK : find_misspelt(x, list, &n, err);
     size_t from = x->plan.n_phrases;
     if (code != RAG_OK || n == 0)
         return code;

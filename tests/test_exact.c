@@ -413,6 +413,8 @@ static void test_exact__one_wrong_letter_still_finds(void **state)
     assert_corrected(&x, "E-waranty5", NULL, NULL);
     assert_corrected(&x, "waranty-4012", NULL, NULL);
     assert_corrected(&x, "zzzzzzzz", NULL, NULL);
+    assert_corrected(&x, "garantie rembourser waranty livraison", NULL, NULL); /* another language */
+    assert_corrected(&x, "refund garantie rembourser waranty", "waranty", "warranty");
     leave(&x);
 }
 

@@ -87,6 +87,51 @@ static void test_query__lone_quotes_and_inch_marks_are_text(void **state)
     rag_arena_free(arena);
 }
 
+/* The exact strings of a query in order; those that are not told when they stand nowhere in parentheses. */
+static void assert_exact(const char *query, const char *want)
+{
+    rag_arena *arena = rag_arena_new();
+    plan p = plan_of(query, arena);
+    rag_buf got;
+    rag_buf_init(&got, RAG_MAX_LINE);
+    for (size_t i = 0; i < p.n_exact; i++)
+        rag_buf_putf(&got, p.exact[i].is_told ? "[%.*s]" : "(%.*s)", RAG_STR_ARG(p.exact[i].text));
+    if (strcmp(got.ptr ? got.ptr : "", want) != 0)
+        fail_msg("'%s' gives %s, not %s", query, got.ptr ? got.ptr : "nothing", want);
+    rag_buf_free(&got);
+    rag_arena_free(arena);
+}
+
+static void test_query__exact_strings_are_names_and_numbers(void **state)
+{
+    (void)state;
+    assert_exact("what does E-4012 mean", "[E-4012]");
+    assert_exact("a_b, gen-itgc and 3.5 or 1,000 in x86_64?", "[a_b][gen-itgc][3.5][1,000][x86_64]");
+    assert_exact("is 6E or IPv6", "[6E][IPv6]");
+    assert_exact("about Wi-Fi 6E", "[Wi-Fi 6E](Wi-Fi)(6E)");
+    assert_exact("the Netgear Wi-Fi 6E Router", "(Netgear Wi-Fi 6E Router)[Wi-Fi 6E](Wi-Fi)(6E)");
+    assert_exact("compare E-4012 E-4013", "[E-4012][E-4013](compare E-4012 E-4013)");
+    assert_exact("see \"E-4012\" and E-4013", "[E-4013]");
+    assert_exact("and/or don't e.g. a.m. (x) U.S. A/B", "");
+    assert_exact("Where is New York", "");
+    assert_exact("warranty", "");
+    assert_exact("2023 1990", "(2023 1990)");
+}
+
+static void test_query__exact_strings_stand_in_han_text(void **state)
+{
+    (void)state;
+    assert_exact("重跑gen-itgc后", "[gen-itgc][重跑gen-itgc后]");
+    assert_exact("怎么重启nginx服务？", "[nginx]");
+    assert_exact("A股和2023年", "");
+    assert_exact("第3章", "(第3章)");
+    assert_exact("囧", "[囧]");
+    assert_exact("黑豹队", "(黑豹队)");
+    assert_exact("黑豹队的教练是谁", "");
+    assert_exact("黑豹队，教练", "");
+    assert_exact("黑豹队教练姓名年龄", "");
+}
+
 static void test_query__its_size_is_bounded(void **state)
 {
     (void)state;
@@ -122,6 +167,8 @@ int main(void)
         cmocka_unit_test(test_query__compounds_are_phrases_too),
         cmocka_unit_test(test_query__quoted_parts_are_demanded),
         cmocka_unit_test(test_query__lone_quotes_and_inch_marks_are_text),
+        cmocka_unit_test(test_query__exact_strings_are_names_and_numbers),
+        cmocka_unit_test(test_query__exact_strings_stand_in_han_text),
         cmocka_unit_test(test_query__its_size_is_bounded),
         cmocka_unit_test(test_query__comparable_form_ignores_case_width_and_space),
     };
