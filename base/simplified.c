@@ -2,6 +2,7 @@
  * written down, since ICU takes 50 ms to make it, and the tokens of an index must not change with ICU.  A few variants that ICU
  * leaves are added; 苧 and 苎, which ICU exchanges, are one. */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/unicode.h"
 #include "base/utf8.h"
@@ -193,6 +194,7 @@ static const char pairs[] =
 
 static uint16_t simplified[END - FIRST];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_bool is_filled;
 
 static void fill(void)
 {
@@ -203,12 +205,14 @@ static void fill(void)
         uint32_t from = rag_utf8_next(s, &pos), to = rag_utf8_next(s, &pos);
         simplified[from - FIRST] = (uint16_t)to;
     }
+    atomic_store_explicit(&is_filled, true, memory_order_release);
 }
 
 uint32_t rag_unicode_simplified(uint32_t c)
 {
     if (c < FIRST || c >= END)
         return c;
-    pthread_once(&once, fill);
+    if (!atomic_load_explicit(&is_filled, memory_order_acquire))
+        pthread_once(&once, fill);
     return simplified[c - FIRST];
 }

@@ -150,11 +150,10 @@ static int emit_word(run *r, rag_str exact, size_t start, size_t end)
 }
 
 /* Traditional and simplified characters are one. */
-static int emit_character(run *r, rag_str exact, size_t start, size_t end)
+static int emit_character(run *r, uint32_t c, rag_str exact, size_t start, size_t end)
 {
     char bytes[4];
-    size_t pos = 0;
-    uint32_t c = rag_utf8_next(exact, &pos), simplified = rag_unicode_simplified(c);
+    uint32_t simplified = rag_unicode_simplified(c);
     if (simplified != c)
         exact = (rag_str){ bytes, rag_utf8_encode(simplified, bytes) };
     token t = { .exact = exact, .start = start, .end = end, .is_cjk = true };
@@ -171,13 +170,14 @@ static int emit_folded(run *r, size_t start, size_t end)
     int rc = 0;
     for (size_t pos = 0; rc == 0 && pos < s.len;) {
         size_t at = pos;
-        rag_char_class class = rag_unicode_class(rag_utf8_next(s, &pos));
+        uint32_t c = rag_utf8_next(s, &pos);
+        rag_char_class class = rag_unicode_class(c);
         if (class == RAG_CHAR_LETTER || class == RAG_CHAR_DIGIT)
             continue;
         if (at > word)
             rc = emit_word(r, rag_str_sub(s, word, at), start, end);
         if (rc == 0 && class == RAG_CHAR_CJK)
-            rc = emit_character(r, rag_str_sub(s, at, pos), start, end);
+            rc = emit_character(r, c, rag_str_sub(s, at, pos), start, end);
         word = pos;
     }
     if (rc == 0 && s.len > word)
@@ -253,7 +253,7 @@ static int on_wide(run *r, size_t *pos)
         bool alone = end == *pos;
         *pos = end;
         if (alone && is_plain_cjk(c))
-            return emit_character(r, rag_str_sub(r->text, start, end), start, end);
+            return emit_character(r, c, rag_str_sub(r->text, start, end), start, end);
         return emit_folded(r, start, end);
     }
     if (!is_word_character(c))
