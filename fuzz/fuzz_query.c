@@ -39,19 +39,34 @@ static void check_terms(rag_str text, rag_arena *arena)
     }
 }
 
+/* What is told about the query stands in it. */
+static void check_told(rag_str text, const rag_results *found)
+{
+    for (size_t i = 0; i < found->n_absent; i++)
+        MUST(found->absent[i].len > 0 && rag_str_find(text, found->absent[i], 0) != SIZE_MAX);
+    for (size_t i = 0; i < found->n_corrections; i++) {
+        MUST(rag_str_find(text, found->corrections[i].from, 0) != SIZE_MAX);
+        MUST(found->corrections[i].to.len > 0 && rag_utf8_valid(found->corrections[i].to, NULL));
+    }
+    for (size_t i = 0; i < found->n_candidates; i++)
+        for (size_t k = 0; k < found->candidates[i].n_terms; k++)
+            MUST(rag_utf8_valid(found->candidates[i].terms[k], NULL));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    rag_hit *hits;
-    size_t n;
+    rag_results found;
     rag_str text = input_of(data, size);
-    rag_search q = { .query = text, .mode = RAG_SEARCH_TEXT, .filter = { .all_groups = true } };
+    rag_search q = { .query = text, .mode = RAG_SEARCH_TEXT, .explain = true, .filter = { .all_groups = true } };
     bool valid = rag_utf8_valid(text, NULL);
     if (!dir)
         enter();
     rag_arena *arena = rag_arena_new();
-    MUST(kb_hits(reader, snapshot, &q, arena, &hits, &n) == (valid ? RAG_OK : RAG_INVALID));
-    if (valid)
+    MUST(rag_reader_search(reader, snapshot, &q, arena, &found, &kb_err) == (valid ? RAG_OK : RAG_INVALID));
+    if (valid) {
         check_terms(text, arena);
+        check_told(text, &found);
+    }
     rag_arena_free(arena);
     return 0;
 }
