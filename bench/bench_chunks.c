@@ -3,8 +3,10 @@
  *     bench_chunks MODEL [-v] FILE…
  *
  * Prints the texts that would be embedded, with E5's prefix and NUL bytes between them (for bench_encode), or with
- * -v the chunks for a reader; figures on stderr. */
+ * -v the chunks for a reader, with "» " before what only the embedder sees; figures on stderr.  BENCH_CHUNK_TOKENS is
+ * another target than the default. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -21,7 +23,12 @@ static void print_chunk(const rag_parsed *doc, const rag_chunk *c)
     printf("--- %zu tokens, lines %zu-%zu:", c->tokens, c->line_start, c->line_end);
     for (size_t i = 0; i < c->n_heading; i++)
         printf("%s %.*s", i ? " >" : "", RAG_STR_ARG(c->heading[i]));
-    printf("\n%.*s\n", RAG_STR_ARG(own));
+    putchar('\n');
+    for (size_t at = 0, end, front = c->embed_text.len - own.len; at < front; at = end + 1) {
+        end = rag_str_find(c->embed_text, RAG_STR("\n"), at);
+        printf("» %.*s\n", RAG_STR_ARG(rag_str_sub(c->embed_text, at, end)));
+    }
+    printf("%.*s\n", RAG_STR_ARG(own));
 }
 
 static void print_text(const rag_chunk *c)
@@ -39,13 +46,15 @@ static rag_code print_file(const rag_embedder *e, const char *path, bool verbose
     size_t n = 0;
     rag_str name = rag_str_of(path);
     rag_arena *arena = rag_arena_new();
+    const char *target = getenv("BENCH_CHUNK_TOKENS");
+    rag_chunker_options opt = { .target_tokens = target ? strtoul(target, NULL, 10) : 0 };
     rag_buf_init(&bytes, RAG_MAX_TEXT);
     rag_code code = rag_file_read(path, &bytes, err);
     double begun = rag_clock_ms();
     if (code == RAG_OK)
         code = rag_parse(rag_format_of(name), name, rag_buf_str(&bytes), arena, &doc, err);
     if (code == RAG_OK)
-        code = rag_chunk_document(&doc, e, NULL, arena, &chunks, &n, err);
+        code = rag_chunk_document(&doc, e, &opt, arena, &chunks, &n, err);
     f->milliseconds += rag_clock_ms() - begun;
     f->files++;
     f->bytes += bytes.len;
