@@ -213,7 +213,7 @@ static rag_code replace_store(const char *dir, db *backup, rag_err *err)
     if (code == RAG_OK)
         code = db_open(&store, store_file, DB_READ, err);
     if (code == RAG_OK) {
-        code = state_save_vectors(store, dir, err);
+        code = files_save(store, dir, RAG_INDEX_AUTO, err);
         db_close(store);
     }
     free(copy_file);

@@ -1,66 +1,40 @@
-/* The part of FAISS's C API that ragd calls, for installations that have only the C++ library.  No exception
- * leaves these functions. */
+/* The part of FAISS's C API that ragd calls, for installations that have only the C++ library. */
 #ifndef RAGD_HAVE_FAISS_C
 
-#include "index/faiss_c.h"
+#include "index/faiss_guard.hpp"
 
 #include <faiss/IndexFlat.h>
-#include <faiss/impl/FaissException.h>
-#include <faiss/impl/IDSelector.h>
+#include <faiss/IndexIVF.h>
+#include <faiss/IndexScalarQuantizer.h>
+#include <faiss/index_factory.h>
 #include <faiss/index_io.h>
 
-#include <exception>
-#include <memory>
+#include <algorithm>
 #include <string>
 
-namespace {
+using faiss_guard::guarded;
+using faiss_guard::real;
 
-thread_local std::string last_error;
-
-template <typename Work>
-int guarded(Work work)
-{
-    try {
-        work();
-        return OK;
-    } catch (const faiss::FaissException &e) {
-        last_error = e.what();
-        return FAISS_EXCEPT;
-    } catch (const std::exception &e) {
-        last_error = e.what();
-        return STD_EXCEPT;
-    } catch (...) {
-        last_error = "unknown exception";
-        return UNKNOWN_EXCEPT;
-    }
-}
-
-faiss::Index *real(FaissIndex *index)
-{
-    return reinterpret_cast<faiss::Index *>(index);
-}
-
-const faiss::Index *real(const FaissIndex *index)
-{
-    return reinterpret_cast<const faiss::Index *>(index);
-}
-
-} // namespace
+thread_local std::exception_ptr faiss_last_exception;
 
 extern "C" {
 
 const char *faiss_get_last_error(void)
 {
-    return last_error.c_str();
+    static thread_local std::string sentence;
+    try {
+        if (faiss_last_exception)
+            std::rethrow_exception(faiss_last_exception);
+        sentence = "no error";
+    } catch (const std::exception &e) {
+        sentence = e.what();
+    } catch (...) {
+        sentence = "unknown exception";
+    }
+    return sentence.c_str();
 }
 
-const char *faiss_get_version(void)
-{
-    static const std::string version = std::to_string(FAISS_VERSION_MAJOR) + "." +
-                                       std::to_string(FAISS_VERSION_MINOR) + "." +
-                                       std::to_string(FAISS_VERSION_PATCH);
-    return version.c_str();
-}
+/* ---- any index --------------------------------------------------------------------------------- */
 
 void faiss_Index_free(FaissIndex *index)
 {
@@ -82,6 +56,11 @@ FaissMetricType faiss_Index_metric_type(const FaissIndex *index)
     return static_cast<FaissMetricType>(real(index)->metric_type);
 }
 
+int faiss_Index_train(FaissIndex *index, idx_t n, const float *x)
+{
+    return guarded([=] { real(index)->train(n, x); });
+}
+
 int faiss_Index_add(FaissIndex *index, idx_t n, const float *x)
 {
     return guarded([=] { real(index)->add(n, x); });
@@ -92,39 +71,25 @@ int faiss_Index_search(const FaissIndex *index, idx_t n, const float *x, idx_t k
     return guarded([=] { real(index)->search(n, x, k, distances, labels); });
 }
 
-int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float *x, idx_t k,
-                                   const FaissSearchParameters *params, float *distances, idx_t *labels)
+int faiss_write_index_fname(const FaissIndex *index, const char *fname)
+{
+    return guarded([=] { faiss::write_index(real(index), fname); });
+}
+
+int faiss_read_index(FILE *f, int io_flags, FaissIndex **p_out)
+{
+    return guarded([=] { *p_out = reinterpret_cast<FaissIndex *>(faiss::read_index(f, io_flags)); });
+}
+
+int faiss_index_factory(FaissIndex **p_index, int d, const char *description, FaissMetricType metric)
 {
     return guarded([=] {
-        real(index)->search(n, x, k, distances, labels, reinterpret_cast<const faiss::SearchParameters *>(params));
+        *p_index = reinterpret_cast<FaissIndex *>(
+            faiss::index_factory(d, description, static_cast<faiss::MetricType>(metric)));
     });
 }
 
-int faiss_SearchParameters_new(FaissSearchParameters **p_sp, FaissIDSelector *sel)
-{
-    return guarded([=] {
-        auto made = std::make_unique<faiss::SearchParameters>();
-        made->sel = reinterpret_cast<faiss::IDSelector *>(sel);
-        *p_sp = reinterpret_cast<FaissSearchParameters *>(made.release());
-    });
-}
-
-void faiss_SearchParameters_free(FaissSearchParameters *params)
-{
-    delete reinterpret_cast<faiss::SearchParameters *>(params);
-}
-
-int faiss_IDSelectorBitmap_new(FaissIDSelectorBitmap **p_sel, size_t n, const uint8_t *bitmap)
-{
-    return guarded([=] {
-        *p_sel = reinterpret_cast<FaissIDSelectorBitmap *>(new faiss::IDSelectorBitmap(n, bitmap));
-    });
-}
-
-void faiss_IDSelectorBitmap_free(FaissIDSelectorBitmap *sel)
-{
-    delete reinterpret_cast<faiss::IDSelectorBitmap *>(sel);
-}
+/* ---- kinds of index ------------------------------------------------------------------------------ */
 
 int faiss_IndexFlatIP_new_with(FaissIndexFlatIP **p_index, idx_t d)
 {
@@ -138,19 +103,56 @@ FaissIndexFlat *faiss_IndexFlat_cast(FaissIndex *index)
 
 void faiss_IndexFlat_xb(FaissIndexFlat *index, float **p_xb, size_t *p_size)
 {
-    auto *flat = static_cast<faiss::IndexFlat *>(real(index));
+    auto *flat = reinterpret_cast<faiss::IndexFlat *>(index);
     *p_xb = flat->get_xb();
     *p_size = flat->codes.size() / sizeof(float);
 }
 
-int faiss_write_index_fname(const FaissIndex *index, const char *fname)
+int faiss_IndexScalarQuantizer_new_with(FaissIndexScalarQuantizer **p_index, idx_t d, FaissQuantizerType qt,
+                                        FaissMetricType metric)
 {
-    return guarded([=] { faiss::write_index(real(index), fname); });
+    return guarded([=] {
+        *p_index = reinterpret_cast<FaissIndexScalarQuantizer *>(new faiss::IndexScalarQuantizer(
+            static_cast<int>(d), static_cast<faiss::ScalarQuantizer::QuantizerType>(qt),
+            static_cast<faiss::MetricType>(metric)));
+    });
 }
 
-int faiss_read_index_fname(const char *fname, int io_flags, FaissIndex **p_out)
+int faiss_IndexIVFScalarQuantizer_new_with_metric(FaissIndexIVFScalarQuantizer **p_index, FaissIndex *quantizer,
+                                                  size_t d, size_t nlist, FaissQuantizerType qt, FaissMetricType metric,
+                                                  int encode_residual)
 {
-    return guarded([=] { *p_out = reinterpret_cast<FaissIndex *>(faiss::read_index(fname, io_flags)); });
+    return guarded([=] {
+        *p_index = reinterpret_cast<FaissIndexIVFScalarQuantizer *>(new faiss::IndexIVFScalarQuantizer(
+            real(quantizer), d, nlist, static_cast<faiss::ScalarQuantizer::QuantizerType>(qt),
+            static_cast<faiss::MetricType>(metric), encode_residual != 0));
+    });
+}
+
+void faiss_IndexIVFScalarQuantizer_set_own_fields(FaissIndexIVFScalarQuantizer *index, int value)
+{
+    reinterpret_cast<faiss::IndexIVFScalarQuantizer *>(index)->own_fields = value != 0;
+}
+
+FaissIndexIVF *faiss_IndexIVF_cast(FaissIndex *index)
+{
+    return reinterpret_cast<FaissIndexIVF *>(dynamic_cast<faiss::IndexIVF *>(real(index)));
+}
+
+size_t faiss_IndexIVF_nlist(const FaissIndexIVF *index)
+{
+    return reinterpret_cast<const faiss::IndexIVF *>(index)->nlist;
+}
+
+size_t faiss_IndexIVF_get_list_size(const FaissIndexIVF *index, size_t list_no)
+{
+    return reinterpret_cast<const faiss::IndexIVF *>(index)->get_list_size(list_no);
+}
+
+void faiss_IndexIVF_invlists_get_ids(const FaissIndexIVF *index, size_t list_no, idx_t *invlist)
+{
+    auto *ivf = reinterpret_cast<const faiss::IndexIVF *>(index);
+    std::copy_n(ivf->invlists->get_ids(list_no), ivf->get_list_size(list_no), invlist);
 }
 
 } // extern "C"

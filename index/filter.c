@@ -108,10 +108,10 @@ static size_t find_prefix(const rag_snapshot *s, rag_str prefix, bool behind)
     return low;
 }
 
-/* One byte a version: whether it is let through. */
+/* One byte a version: whether it is let through.  The one of the dead positions is not. */
 static uint8_t *choose_versions(const rag_snapshot *s, const rag_filter *want, uint32_t collection)
 {
-    uint8_t *chosen = rag_calloc(s->n_versions, sizeof *chosen);
+    uint8_t *chosen = rag_calloc(s->n_versions + 1, sizeof *chosen);
     bool *admitted = rag_calloc(s->n_accesses, sizeof *admitted);
     bool all = is_all_collections(want->collection);
     size_t end = find_prefix(s, want->path_prefix, true);

@@ -61,6 +61,7 @@ rag_code rag_index_open(rag_index **out, const rag_index_options *opt, rag_err *
     ix->dir = rag_strdup(opt->dir);
     ix->file = rag_path_join(opt->dir, "kb.db");
     ix->keep_generations = opt->keep_generations > 0 ? opt->keep_generations : DEFAULT_KEEP_GENERATIONS;
+    ix->type = opt->type;
     ix->has_model = opt->model != NULL;
     if (opt->model)
         ix->model = *opt->model;
@@ -102,6 +103,17 @@ const char *rag_index_dir(const rag_index *ix)
     return ix->dir;
 }
 
+bool rag_index_type_parse(const char *name, rag_index_type *out)
+{
+    static const char *const names[] = { "auto", "Flat", "HNSW", "IVF" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (rag_index_type)i;
+            return true;
+        }
+    return false;
+}
+
 static char versions[128];
 
 static void write_versions(void)
@@ -122,7 +134,7 @@ const char *rag_index_versions(void)
 static bool is_current(const rag_index *ix, const store_state *st)
 {
     const rag_snapshot *s = ix->current;
-    return s && s->state.generation == st->generation && strcmp(s->state.epoch, st->epoch) == 0 &&
+    return s && s->state.generation == st->generation && s->state.files == st->files && strcmp(s->state.epoch, st->epoch) == 0 &&
            strcmp(s->state.store_id, st->store_id) == 0;
 }
 

@@ -16,6 +16,8 @@
 #ifndef RAG_INDEX_INDEX_H
 #define RAG_INDEX_INDEX_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/digest.h"
 #include "base/err.h"
@@ -29,12 +31,19 @@ typedef struct rag_snapshot rag_snapshot;
 typedef struct rag_reader rag_reader;
 typedef struct rag_writer rag_writer;
 
+/* The vector index: Flat is exact; HNSW and IVF are approximate, with 8 bits a dimension.  auto is Flat up to 50,000 kept
+ * chunks, and IVF beyond. */
+typedef enum rag_index_type { RAG_INDEX_AUTO, RAG_INDEX_FLAT, RAG_INDEX_HNSW, RAG_INDEX_IVF } rag_index_type;
+/* "auto", "Flat", "HNSW", "IVF"; false for anything else. */
+bool rag_index_type_parse(const char *name, rag_index_type *out);
+
 typedef struct rag_index_options {
     const char *dir;          /* storage.dir; made when `create` */
     bool create;              /* make folder and an empty kb.db when absent; else RAG_NOT_FOUND */
     const rag_sha256 *model;  /* the embedder in use: a store of another one is RAG_CONFIG; NULL = any */
     double title_weight, heading_weight; /* of a word there against one in the body, for BM25; 0 = 1, negative = none */
     int keep_generations;     /* 0 = 10 */
+    rag_index_type type;      /* of what writers make; readers take what is there */
 } rag_index_options;
 
 /* Migrates an older schema, refuses a newer one (RAG_CONFIG), and refuses a file that is not
@@ -352,8 +361,14 @@ typedef struct rag_published {
 } rag_published;
 
 /* One transaction with synchronous=FULL makes the run visible under a new number; then
- * history beyond keep_generations goes and the FAISS snapshot is written. */
+ * history beyond keep_generations goes and the FAISS index is written: the one of before with what came since, or an
+ * untrained one. */
 rag_code rag_writer_publish(rag_writer *w, rag_published *out, rag_err *err);
+/* After a publish: trains the vector index and makes it anew when that is due (another type is wanted, it has doubled, a fifth of
+ * it is dead, its files are missing or damaged), beside the one in use, and swaps them; a running daemon takes it at its
+ * next refresh.  Takes minutes for a million chunks; stopped or killed, the old one stays, and the next run does it.
+ * `stop` and `renewed` may be NULL.  RAG_CANCELED when *stop was set. */
+rag_code rag_writer_renew_vectors(rag_writer *w, const atomic_bool *stop, bool *renewed, rag_err *err);
 /* Ends the run and releases the lock; without publish nothing of it is ever seen. Copes with NULL. */
 void rag_writer_end(rag_writer *w);
 

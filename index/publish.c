@@ -97,7 +97,7 @@ static rag_code publish_change(rag_writer *w, const change *c, int64_t *number, 
         code = forget_generations(w, err);
     /* Before the commit, so that a daemon that sees the generation finds its vectors.  If the commit fails they belong
      * to no generation, and nobody takes them. */
-    return code == RAG_OK ? state_save_vectors(w->db, w->ix->dir, err) : code;
+    return code == RAG_OK ? files_save(w->db, w->ix->dir, w->ix->type, err) : code;
 }
 
 /* Nothing to publish; an empty store may still go over to another model. */
@@ -110,7 +110,7 @@ static rag_code publish_nothing(rag_writer *w, int64_t *number, rag_err *err)
     if (code == RAG_OK && live == 0 && w->full)
         code = meta_set_number(w->db, "model", w->model_id, err);
     if (code == RAG_OK && *number && !vectors_exist(w->ix->dir, *number))
-        code = state_save_vectors(w->db, w->ix->dir, err);
+        code = files_save(w->db, w->ix->dir, w->ix->type, err);
     return code;
 }
 

@@ -126,7 +126,7 @@ static rag_code search_vectors(search *x, rag_err *err)
     int64_t *positions = rag_arena_array(x->arena, k, sizeof *positions);
     float *scores = rag_arena_array(x->arena, k, sizeof *scores);
     bool all = x->bits == x->filter->bits && x->filter->n_visible == x->s->n;
-    rag_code code = vectors_search(x->s->vectors, x->q->vector, all ? NULL : x->bits, k, positions, scores, &n, err);
+    rag_code code = vectors_search(x->s->vectors, x->r->db, x->q->vector, all ? NULL : x->bits, k, positions, scores, &n, err);
     if (code != RAG_OK)
         return code;
     for (size_t i = 0; i < n; i++)

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "index/bm25.h"
 #include "index/store.h"
 
@@ -224,44 +223,6 @@ rag_code kept_positions(db *d, int64_t model_id, kept_row **out, size_t *n, rag_
     return code;
 }
 
-/* ---- vectors -------------------------------------------------------------------------------- */
-
-static bool holds_same_rows(const rag_snapshot *like, const loader *l)
-{
-    const store_state *a = &like->state, *b = &l->s->state;
-    return a->model_id == b->model_id && strcmp(a->epoch, b->epoch) == 0 && strcmp(a->store_id, b->store_id) == 0 &&
-           like->n == l->n && (l->n == 0 || memcmp(vectors_positions(like->vectors), l->positions, l->n * sizeof(kept_row)) == 0);
-}
-
-static rag_code load_vectors(loader *l, const char *dir, rag_err *err)
-{
-    rag_snapshot *s = l->s;
-    vectors_identity id = state_identity(&s->state);
-    if (s->state.model_id != s->state.files_model_id)
-        return rag_fail(err, RAG_NOT_FOUND, "it has an older model");
-    return vectors_load(&s->vectors, dir, &id, l->positions, l->n, err);
-}
-
-static rag_code take_vectors(loader *l, const char *dir, const rag_snapshot *like, rag_err *err)
-{
-    rag_snapshot *s = l->s;
-    rag_err why;
-    if (like && holds_same_rows(like, l)) {
-        vectors_retain(like->vectors);
-        s->vectors = like->vectors;
-        return RAG_OK;
-    }
-    rag_code code = load_vectors(l, dir, &why);
-    if (code != RAG_OK) {
-        if (l->n > 0)
-            rag_log(code == RAG_CORRUPT ? RAG_WARN : RAG_INFO, "vectors of generation %lld are made again: %s",
-                    (long long)s->state.generation, why.message);
-        code = vectors_build(&s->vectors, l->d, s->state.dim, l->positions, l->n, err);
-    }
-    l->positions = NULL;
-    return code;
-}
-
 /* ---- a snapshot ------------------------------------------------------------------------------ */
 
 rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like,
@@ -282,7 +243,7 @@ rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_
         code = load_positions(&l, err);
     }
     if (code == RAG_OK)
-        code = take_vectors(&l, dir, like, err);
+        code = snapshot_take_vectors(s, d, dir, like, l.positions, l.n, err);
     free(l.places);
     free(l.positions);
     if (code != RAG_OK) {

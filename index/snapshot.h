@@ -1,7 +1,7 @@
 /* index/snapshot.h: one generation in memory.
  *
  * Positions 0 … n-1 are the chunks of all kept generations that were embedded with this one's model, by
- * ascending chunk id; vectors, lengths and bitmaps are arrays over them.  A generation, a collection and a
+ * ascending chunk id, and dead ones among them, whose version nobody sees; vectors, lengths and bitmaps are arrays over them.  A generation, a collection and a
  * reader's groups are bitmaps of positions: FAISS's selector and BM25 look at the same bits.
  *
  * Everything is immutable once built, but for the cache of filters, which has its lock. */
@@ -24,6 +24,7 @@ typedef struct store_state {
     int64_t pinned;     /* as it was asked for; 0 = the latest */
     int64_t model_id;   /* of the served generation; 0 = none */
     int64_t files_model_id; /* of the latest: files of vectors are of that model */
+    int64_t files;      /* counts how often they were made anew without a new generation */
     int dim;
     rag_sha256 model;
     char store_id[33], epoch[33];
@@ -33,10 +34,6 @@ rag_code state_read(db *d, store_state *out, rag_err *err);
 /* As if the latest generation were served: what the files of vectors belong to. */
 rag_code state_read_latest(db *d, store_state *out, rag_err *err);
 vectors_identity state_identity(const store_state *st);
-/* Writes the latest generation's vectors.  A failure is logged: they can be made again from kb.db;
- * RAG_CORRUPT when kb.db itself cannot give them. */
-rag_code state_save_vectors(db *d, const char *dir, rag_err *err);
-
 typedef struct held_version {
     int64_t id, document_id;
     int64_t mtime_ns;    /* as of when the snapshot was built: a touch alone makes no generation */
@@ -71,7 +68,7 @@ struct rag_snapshot {
     uint32_t *version_of;   /* position → index into versions */
     float weight[N_COLUMNS]; /* of each column in BM25 */
     float *length;          /* position → weighted tokens, for BM25 */
-    held_version *versions; /* by collection and path, so that an index is an order */
+    held_version *versions; /* by collection and path, so that an index is an order; one more, invisible, for the dead */
     size_t n_versions;
     char *paths; /* of the versions, in order, each ended by NUL */
     size_t paths_bytes;
@@ -89,6 +86,9 @@ struct rag_snapshot {
  * same rows, else the files in dir, else the embeddings in kb.db.  `weight`: of the columns in BM25. */
 rag_code snapshot_build(rag_snapshot **out, db *d, const char *dir, const store_state *st, rag_snapshot *like,
                         const float weight[N_COLUMNS], rag_err *err);
+/* The part of it that finds vectors for the rows that kb.db keeps, and brings version_of and length into their order. */
+rag_code snapshot_take_vectors(rag_snapshot *s, db *d, const char *dir, rag_snapshot *like, const kept_row *rows, size_t n,
+                               rag_err *err);
 
 /* Counted up: release it.  RAG_NOT_FOUND for an unknown collection. */
 rag_code filter_get(rag_snapshot *s, const rag_filter *want, const filter **out, rag_err *err);

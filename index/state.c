@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "index/snapshot.h"
 #include "index/store.h"
 
@@ -34,6 +33,8 @@ static rag_code read_numbers(db *d, store_state *out, rag_err *err)
     if (code == RAG_OK)
         code = meta_text(d, "epoch", out->epoch, sizeof out->epoch, err);
     if (code == RAG_OK)
+        code = meta_number(d, "files", &out->files, err);
+    if (code == RAG_OK)
         code = db_number(d, &out->latest, "SELECT coalesce(max(number), 0) FROM generations", NO_VALUES, err);
     if (code == RAG_OK && out->latest)
         code = db_number(d, &out->files_model_id, "SELECT model_id FROM generations WHERE number = ?",
@@ -65,33 +66,4 @@ rag_code state_read_latest(db *d, store_state *out, rag_err *err)
 vectors_identity state_identity(const store_state *st)
 {
     return (vectors_identity){ st->store_id, st->epoch, st->latest, &st->model, st->dim };
-}
-
-static rag_code build_and_save(db *d, const char *dir, const store_state *st, rag_err *err)
-{
-    kept_row *rows;
-    size_t n;
-    vectors *v = NULL;
-    vectors_identity id = state_identity(st);
-    rag_code code = kept_positions(d, st->model_id, &rows, &n, err);
-    if (code == RAG_OK)
-        code = vectors_build(&v, d, st->dim, rows, n, err);
-    if (code == RAG_OK)
-        code = vectors_save(v, dir, &id, err);
-    vectors_release(v);
-    return code;
-}
-
-rag_code state_save_vectors(db *d, const char *dir, rag_err *err)
-{
-    store_state st;
-    rag_err why;
-    rag_code code = state_read_latest(d, &st, &why);
-    if (code == RAG_OK && st.latest)
-        code = build_and_save(d, dir, &st, &why);
-    if (code == RAG_CORRUPT)
-        return rag_fail(err, code, "%.240s: `ragd-ingest --full` makes it anew", why.message);
-    if (code != RAG_OK)
-        rag_log(RAG_WARN, "vectors of generation %lld are not saved: %s", (long long)st.latest, why.message);
-    return RAG_OK;
 }

@@ -21,6 +21,7 @@ struct rag_index {
     rag_sha256 model;
     float weight[N_COLUMNS]; /* of title, heading and body in BM25 */
     int keep_generations;
+    rag_index_type type;
 
     pthread_mutex_t refresh_mu; /* held while a snapshot is looked for and built */
     db *db;                     /* refresh's own */
@@ -47,6 +48,12 @@ void random_hex(char out[33]);
 
 /* The chunks of kept generations that were embedded with a model, by id (malloc'd). */
 rag_code kept_positions(db *d, int64_t model_id, kept_row **out, size_t *n, rag_err *err);
+
+/* Writes the latest generation's vectors: those of the generation before with what came since where that is possible, else
+ * untrained ones.  A failure is logged: they can be made again from kb.db; RAG_CORRUPT when kb.db itself cannot give them. */
+rag_code files_save(db *d, const char *dir, rag_index_type type, rag_err *err);
+/* Makes them anew, trained, when that is due, puts them in place, and counts in meta, so that daemons look. */
+rag_code files_renew(db *d, const char *dir, rag_index_type type, const atomic_bool *stop, bool *renewed, rag_err *err);
 
 /* Deletes versions with chunks, texts and full-text rows: pending ones, or those that no kept generation shows;
  * in bounded transactions.  Then documents and embeddings that nothing refers to. */

@@ -1,36 +1,96 @@
 #include "index/vectors.h"
 
-#include <omp.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/faiss_c.h"
 #include "index/vectors_impl.h"
 
-enum { MAX_DIM = 16384 };
+/* Up to so many visible positions, or this part of all, each is looked at: it takes about 4 ms. */
+enum { FEW_ROWS = 20000, FEW_PART = 50, FEW_PART_HNSW = 10 };
+enum { HNSW_LINK_BYTES = 2 * 32 * 4 + 16 };
 
 rag_code faiss_fail(rag_err *err, const char *doing)
 {
     return rag_fail(err, RAG_IO, "cannot %s: FAISS: %s", doing, faiss_get_last_error());
 }
 
-rag_code vectors_wrap(vectors **out, FaissIndex *index, kept_row *positions, size_t n, rag_err *err)
+const char *vectors_type_name(vectors_type type)
 {
-    FaissIndexFlat *flat = index ? faiss_IndexFlat_cast(index) : NULL;
-    size_t floats = 0;
-    float *rows = NULL;
-    if (index && !flat)
-        return rag_fail(err, RAG_CORRUPT, "the vector index is not a flat one");
-    if (flat)
-        faiss_IndexFlat_xb(flat, &rows, &floats);
+    static const char *const names[] = { "Flat", "SQ8", "HNSW", "IVF" };
+    return names[type];
+}
+
+vectors_type vectors_untrained_type(size_t n)
+{
+    return n <= VECTORS_FLAT_ROWS ? VECTORS_FLAT : VECTORS_SQ8;
+}
+
+/* ---- wrap ------------------------------------------------------------------------------------ */
+
+static rag_code find_list_codes(vectors *v, rag_err *err)
+{
+    const FaissIndexIVF *ivf = faiss_IndexIVF_cast(v->index);
+    size_t lists = faiss_IndexIVF_nlist(ivf), filled = 0;
+    idx_t *ids = rag_alloc((v->n + 1) * sizeof *ids);
+    v->code_of = rag_calloc(v->n, sizeof *v->code_of);
+    for (size_t l = 0; l < lists; l++) {
+        size_t size = faiss_IndexIVF_get_list_size(ivf, l);
+        const uint8_t *codes = fx_IndexIVF_list_codes(v->index, l);
+        if (size > v->n - filled)
+            break;
+        faiss_IndexIVF_invlists_get_ids(ivf, l, ids);
+        for (size_t i = 0; i < size; i++)
+            if (ids[i] >= 0 && (size_t)ids[i] < v->n && !v->code_of[ids[i]]) {
+                v->code_of[ids[i]] = codes + i * v->dim;
+                filled++;
+            }
+    }
+    free(ids);
+    return filled == v->n ? RAG_OK : rag_fail(err, RAG_CORRUPT, "the lists do not hold each of %zu vectors once", v->n);
+}
+
+static rag_code find_codes(vectors *v, rag_err *err)
+{
+    static const fx_kind kinds[] = { FX_FLAT, FX_SQ8, FX_HNSW_SQ8, FX_IVF_SQ8 };
+    size_t floats;
+    float *rows;
+    if (fx_Index_kind(v->index) != kinds[v->shape.type])
+        return rag_fail(err, RAG_CORRUPT, "the vector index is not of type %s", vectors_type_name(v->shape.type));
+    if (v->shape.type == VECTORS_FLAT) {
+        faiss_IndexFlat_xb(faiss_IndexFlat_cast(v->index), &rows, &floats);
+        v->rows = rows;
+        return RAG_OK;
+    }
+    fx_Index_ranges(v->index, &v->low, &v->span);
+    if (v->shape.type == VECTORS_IVF)
+        return find_list_codes(v, err);
+    v->codes = fx_Index_codes(v->index);
+    return RAG_OK;
+}
+
+static size_t few_of(const vectors *v)
+{
+    size_t part = v->n / (v->shape.type == VECTORS_HNSW ? FEW_PART_HNSW : FEW_PART);
+    return part > FEW_ROWS ? part : FEW_ROWS;
+}
+
+rag_code vectors_wrap(vectors **out, FaissIndex *index, const vectors_shape *shape, kept_row *positions, size_t n,
+                      rag_err *err)
+{
     vectors *v = rag_calloc(1, sizeof *v);
     atomic_init(&v->refs, 1);
     v->index = index;
-    v->rows = rows;
-    v->dim = index ? (size_t)faiss_Index_d(index) : 0;
-    v->positions = positions;
+    v->shape = *shape;
     v->n = n;
+    v->dim = index ? (size_t)faiss_Index_d(index) : 0;
+    v->few = few_of(v);
+    rag_code code = index ? find_codes(v, err) : RAG_OK;
+    if (code != RAG_OK) {
+        free(v->code_of);
+        free(v);
+        return code;
+    }
+    v->positions = positions;
     *out = v;
     return RAG_OK;
 }
@@ -45,6 +105,7 @@ void vectors_release(vectors *v)
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;
     faiss_Index_free(v->index);
+    free(v->code_of);
     free(v->positions);
     free(v);
 }
@@ -56,7 +117,17 @@ size_t vectors_count(const vectors *v)
 
 size_t vectors_bytes(const vectors *v)
 {
-    return v->n * (v->dim * sizeof(float) + sizeof(kept_row));
+    size_t row = sizeof(kept_row) + v->dim * (v->shape.type == VECTORS_FLAT ? sizeof(float) : 1);
+    if (v->shape.type == VECTORS_HNSW)
+        row += HNSW_LINK_BYTES;
+    if (v->shape.type == VECTORS_IVF)
+        row += sizeof(idx_t) + sizeof *v->code_of;
+    return v->n * row + v->shape.lists * v->dim * sizeof(float);
+}
+
+vectors_shape vectors_shape_of(const vectors *v)
+{
+    return v->shape;
 }
 
 const kept_row *vectors_positions(const vectors *v)
@@ -64,70 +135,7 @@ const kept_row *vectors_positions(const vectors *v)
     return v->positions;
 }
 
-/* ---- from kb.db --------------------------------------------------------------------------- */
-
-static rag_code check_embedding(sqlite3_stmt *st, int64_t id, int dim, rag_err *err)
-{
-    rag_str bytes = column_str(st, 0);
-    if (bytes.len != (size_t)dim * sizeof(float))
-        return rag_fail(err, RAG_CORRUPT, "embedding %lld has %zu bytes, not %zu", (long long)id, bytes.len,
-                        (size_t)dim * sizeof(float));
-    if (rag_xxh3(bytes, 0) != (uint64_t)sqlite3_column_int64(st, 1))
-        return rag_fail(err, RAG_CORRUPT, "embedding %lld does not have its checksum", (long long)id);
-    return RAG_OK;
-}
-
-static rag_code read_embedding(db *d, int64_t id, int dim, float *out, rag_err *err)
-{
-    sqlite3_stmt *st;
-    bool row = false;
-    rag_code code = db_query(d, &st, "SELECT vector, sum FROM embeddings WHERE id = ?", BIND(num(id)), err);
-    if (code == RAG_OK)
-        code = db_step(d, st, &row, err);
-    if (code == RAG_OK && !row)
-        code = rag_fail(err, RAG_CORRUPT, "embedding %lld is missing", (long long)id);
-    if (code == RAG_OK)
-        code = check_embedding(st, id, dim, err);
-    if (code == RAG_OK)
-        memcpy(out, column_str(st, 0).ptr, (size_t)dim * sizeof(float));
-    db_done(st);
-    return code;
-}
-
-static rag_code read_all(db *d, int dim, const kept_row *positions, size_t n, float *out, rag_err *err)
-{
-    rag_code code = RAG_OK;
-    for (size_t i = 0; code == RAG_OK && i < n; i++)
-        code = read_embedding(d, positions[i].embedding_id, dim, out + i * (size_t)dim, err);
-    return code;
-}
-
-rag_code vectors_build(vectors **out, db *d, int dim, kept_row *positions, size_t n, rag_err *err)
-{
-    FaissIndex *index = NULL;
-    float *rows = NULL;
-    rag_code code = RAG_OK;
-    *out = NULL;
-    if (n > 0 && (dim <= 0 || dim > MAX_DIM))
-        code = rag_fail(err, RAG_CORRUPT, "the embedder's dimension is %d", dim);
-    if (code != RAG_OK || n == 0)
-        goto out;
-    rows = rag_alloc(n * (size_t)dim * sizeof(float));
-    code = read_all(d, dim, positions, n, rows, err);
-    if (code == RAG_OK && (faiss_IndexFlatIP_new_with(&index, dim) || faiss_Index_add(index, (idx_t)n, rows)))
-        code = faiss_fail(err, "build the vector index");
-out:
-    free(rows);
-    if (code == RAG_OK)
-        code = vectors_wrap(out, index, positions, n, err);
-    if (code != RAG_OK) {
-        faiss_Index_free(index);
-        free(positions);
-    }
-    return code;
-}
-
-/* ---- search ------------------------------------------------------------------------------- */
+/* ---- positions --------------------------------------------------------------------------------- */
 
 size_t vectors_find(const vectors *v, int64_t chunk_id, size_t hint)
 {
@@ -148,44 +156,15 @@ size_t vectors_find(const vectors *v, int64_t chunk_id, size_t hint)
     return v->positions[low].chunk_id == chunk_id ? low : SIZE_MAX;
 }
 
-float vectors_score(const vectors *v, const float *query, size_t at)
+bool vectors_hold(const vectors *v, const kept_row *kept, size_t n)
 {
-    const float *row = v->rows + at * v->dim;
-    float sum = 0;
-    for (size_t i = 0; i < v->dim; i++)
-        sum += row[i] * query[i];
-    return sum;
-}
-
-static int search_some(const vectors *v, const float *query, const uint8_t *bits, size_t k, int64_t *at, float *scores)
-{
-    FaissIDSelectorBitmap *selector = NULL;
-    FaissSearchParameters *params = NULL;
-    int rc = faiss_IDSelectorBitmap_new(&selector, (v->n + 7) / 8, bits);
-    if (!rc)
-        rc = faiss_SearchParameters_new(&params, (FaissIDSelector *)selector);
-    if (!rc)
-        rc = faiss_Index_search_with_params(v->index, 1, query, (idx_t)k, params, scores, at);
-    faiss_SearchParameters_free(params);
-    faiss_IDSelectorBitmap_free(selector);
-    return rc;
-}
-
-rag_code vectors_search(const vectors *v, const float *query, const uint8_t *bits, size_t k, int64_t *positions,
-                        float *scores, size_t *n, rag_err *err)
-{
-    *n = 0;
-    if (v->n == 0 || k == 0)
-        return RAG_OK;
-    if (k > v->n)
-        k = v->n;
-    /* One query is one thread's work; more only wait for each other. */
-    omp_set_num_threads(1);
-    int rc = bits ? search_some(v, query, bits, k, positions, scores)
-                  : faiss_Index_search(v->index, 1, query, (idx_t)k, scores, positions);
-    if (rc)
-        return faiss_fail(err, "search the vector index");
-    while (*n < k && positions[*n] >= 0)
-        ++*n;
-    return RAG_OK;
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++, at++) {
+        while (at < v->n && v->positions[at].chunk_id < kept[i].chunk_id)
+            at++;
+        if (at == v->n || v->positions[at].chunk_id != kept[i].chunk_id ||
+            v->positions[at].embedding_id != kept[i].embedding_id)
+            return false;
+    }
+    return true;
 }

@@ -11,14 +11,9 @@
 #include "base/log.h"
 #include "index/vectors_impl.h"
 
-enum { PIECE = 1 << 20, MAX_MANIFEST = 4096, FORMAT_VERSION = 1 };
+enum { PIECE = 1 << 20, MAX_TRIES = 3 };
 
 static const char INDEX[] = "index.faiss", POSITIONS[] = "positions", MANIFEST[] = "manifest.json";
-
-typedef struct file_sum {
-    int64_t bytes;
-    uint64_t xxh3;
-} file_sum;
 
 static char *vectors_dir(const char *dir)
 {
@@ -32,95 +27,61 @@ static char *generation_dir(const char *dir, int64_t generation, const char *suf
     return rag_path_join(dir, name);
 }
 
-/* ---- manifest ---------------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------------------------- */
 
-static rag_code sum_fd(int fd, const char *path, file_sum *out, rag_err *err)
+static rag_code sum_stream(FILE *f, const char *path, file_sum *out, rag_err *err)
 {
     char *piece = rag_alloc(PIECE);
-    rag_code code = RAG_OK;
-    ssize_t n;
+    size_t n;
     *out = (file_sum){ 0 };
-    while ((n = read(fd, piece, PIECE)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            code = rag_fail_errno(err, RAG_IO, errno, "cannot read '%s'", path);
-            break;
-        }
-        out->xxh3 = rag_xxh3((rag_str){ piece, (size_t)n }, out->xxh3);
-        out->bytes += n;
+    while ((n = fread(piece, 1, PIECE, f)) > 0) {
+        out->xxh3 = rag_xxh3((rag_str){ piece, n }, out->xxh3);
+        out->bytes += (int64_t)n;
     }
     free(piece);
-    return code;
+    return ferror(f) ? rag_fail_errno(err, RAG_IO, errno, "cannot read '%s'", path) : RAG_OK;
 }
 
-static rag_code sum_file(const char *dir, const char *name, file_sum *out, rag_err *err)
+static rag_code open_file(FILE **out, const char *path, rag_err *err)
 {
-    char *path = rag_path_join(dir, name);
-    rag_code code;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        code = rag_fail_errno(err, RAG_IO, errno, "cannot open '%s'", path);
-    else
-        code = sum_fd(fd, path, out, err);
-    if (fd >= 0)
-        close(fd);
-    free(path);
-    return code;
+    *out = fopen(path, "rbe");
+    return *out ? RAG_OK : rag_fail_errno(err, RAG_IO, errno, "cannot open '%s'", path);
 }
 
-/* Written and compared, never parsed: a manifest is right when it is the one we would write. */
-static void render_manifest(char out[MAX_MANIFEST], const vectors_identity *id, size_t n, file_sum index, file_sum rows)
+/* Makes the file durable on the way. */
+static rag_code sum_file(const char *path, file_sum *out, rag_err *err)
 {
-    char model[65];
-    rag_sha256_hex(id->model, model);
-    snprintf(out, MAX_MANIFEST,
-             "{\"format\":%d,\"store\":\"%s\",\"epoch\":\"%s\",\"generation\":%lld,\"model\":\"%s\",\"dim\":%d,"
-             "\"type\":\"Flat\",\"metric\":\"inner_product\",\"count\":%zu,\n"
-             " \"index.faiss\":{\"bytes\":%lld,\"xxh3\":\"%016llx\"},\n"
-             " \"positions\":{\"bytes\":%lld,\"xxh3\":\"%016llx\"}}\n",
-             FORMAT_VERSION, id->store_id, id->epoch, (long long)id->generation, model, id->dim, n,
-             (long long)index.bytes, (unsigned long long)index.xxh3, (long long)rows.bytes,
-             (unsigned long long)rows.xxh3);
-}
-
-static rag_code make_manifest(char out[MAX_MANIFEST], const char *dir, const vectors_identity *id, size_t n, rag_err *err)
-{
-    file_sum index, rows;
-    rag_code code = sum_file(dir, INDEX, &index, err);
+    FILE *f;
+    rag_code code = open_file(&f, path, err);
+    if (code != RAG_OK)
+        return code;
+    if (fsync(fileno(f)) < 0)
+        code = rag_fail_errno(err, RAG_IO, errno, "cannot sync '%s'", path);
     if (code == RAG_OK)
-        code = sum_file(dir, POSITIONS, &rows, err);
-    if (code == RAG_OK)
-        render_manifest(out, id, n, index, rows);
+        code = sum_stream(f, path, out, err);
+    fclose(f);
     return code;
 }
 
 /* ---- save -------------------------------------------------------------------------------- */
 
-static rag_code sync_file(const char *path, rag_err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return rag_fail_errno(err, RAG_IO, errno, "cannot open '%s'", path);
-    rag_code code = fsync(fd) < 0 ? rag_fail_errno(err, RAG_IO, errno, "cannot sync '%s'", path) : RAG_OK;
-    close(fd);
-    return code;
-}
-
 static rag_code save_files(const vectors *v, const char *dir, const vectors_identity *id, rag_err *err)
 {
-    char manifest[MAX_MANIFEST];
+    char text[MANIFEST_MAX];
+    manifest m = { .shape = v->shape, .n = v->n };
     char *index = rag_path_join(dir, INDEX), *rows = rag_path_join(dir, POSITIONS);
     char *last = rag_path_join(dir, MANIFEST);
     rag_code code = rag_file_write_atomic(rows, (rag_str){ (const char *)v->positions, v->n * sizeof(kept_row) }, err);
     if (code == RAG_OK && faiss_write_index_fname(v->index, index))
         code = faiss_fail(err, "write the vector index");
     if (code == RAG_OK)
-        code = sync_file(index, err);
+        code = sum_file(index, &m.index, err);
     if (code == RAG_OK)
-        code = make_manifest(manifest, dir, id, v->n, err);
-    if (code == RAG_OK)
-        code = rag_file_write_atomic(last, rag_str_of(manifest), err);
+        code = sum_file(rows, &m.positions, err);
+    if (code == RAG_OK) {
+        manifest_render(text, id, &m);
+        code = rag_file_write_atomic(last, rag_str_of(text), err);
+    }
     free(last);
     free(rows);
     free(index);
@@ -134,12 +95,15 @@ static void remove_quietly(const char *dir)
         rag_log(RAG_WARN, "%s", why.message);
 }
 
+/* Older files of the generation change places with the new ones, so that at any time one of them is there. */
 static rag_code move_in_place(const char *from, const char *to, const char *parent, rag_err *err)
 {
-    remove_quietly(to);
     crash_point("before_rename");
-    if (rename(from, to) < 0)
-        return rag_fail_errno(err, RAG_IO, errno, "cannot rename to '%s'", to);
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) < 0) {
+        remove_quietly(to);
+        if (rename(from, to) < 0)
+            return rag_fail_errno(err, RAG_IO, errno, "cannot rename to '%s'", to);
+    }
     crash_point("after_rename");
     return rag_file_fsync_dir(parent, err);
 }
@@ -157,31 +121,64 @@ rag_code vectors_save(const vectors *v, const char *dir, const vectors_identity 
     crash_point("snapshot_tmp");
     if (code == RAG_OK)
         code = move_in_place(beside, final, parent, err);
-    if (code != RAG_OK)
-        remove_quietly(beside);
+    remove_quietly(beside);
     free(beside);
     free(final);
     free(parent);
     return code;
 }
 
-void vectors_sweep(const char *dir, int64_t keep)
+/* ---- folders ------------------------------------------------------------------------------ */
+
+/* Calls back with each name under vectors/ that is ours. */
+static void each_folder(const char *dir, void (*take)(void *context, const char *parent, const char *name), void *context)
 {
-    char *parent = vectors_dir(dir), kept[32];
-    snprintf(kept, sizeof kept, "%lld", (long long)keep);
+    char *parent = vectors_dir(dir);
     DIR *list = opendir(parent);
     struct dirent *entry;
-    while (list && (entry = readdir(list))) {
-        bool is_ours = entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
-        if (!is_ours || strcmp(entry->d_name, kept) == 0)
-            continue;
-        char *path = rag_path_join(parent, entry->d_name);
-        remove_quietly(path);
-        free(path);
-    }
+    while (list && (entry = readdir(list)))
+        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
+            take(context, parent, entry->d_name);
     if (list)
         closedir(list);
     free(parent);
+}
+
+static void remove_other(void *context, const char *parent, const char *name)
+{
+    if (strcmp(name, context) == 0)
+        return;
+    char *path = rag_path_join(parent, name);
+    remove_quietly(path);
+    free(path);
+}
+
+void vectors_sweep(const char *dir, int64_t keep)
+{
+    char kept[32];
+    snprintf(kept, sizeof kept, "%lld", (long long)keep);
+    each_folder(dir, remove_other, kept);
+}
+
+typedef struct newest {
+    int64_t below, best;
+} newest;
+
+static void find_newest(void *context, const char *parent, const char *name)
+{
+    newest *w = context;
+    char *end;
+    long long number = strtoll(name, &end, 10);
+    (void)parent;
+    if (*end == '\0' && number < w->below && number > w->best)
+        w->best = number;
+}
+
+int64_t vectors_newest(const char *dir, int64_t below)
+{
+    newest w = { .below = below };
+    each_folder(dir, find_newest, &w);
+    return w.best;
 }
 
 bool vectors_exist(const char *dir, int64_t generation)
@@ -204,40 +201,69 @@ static rag_code read_small(const char *dir, const char *name, size_t max, rag_bu
     return code;
 }
 
-static rag_code check_manifest(const char *dir, const vectors_identity *id, size_t n, rag_err *err)
+static rag_code read_manifest(manifest *out, const char *dir, const vectors_identity *id, rag_err *err)
 {
-    char expected[MAX_MANIFEST];
-    rag_buf found;
-    rag_code code = read_small(dir, MANIFEST, MAX_MANIFEST, &found, err);
-    if (code == RAG_OK)
-        code = make_manifest(expected, dir, id, n, err);
-    if (code == RAG_OK && !rag_str_eq(rag_buf_str(&found), rag_str_of(expected)))
-        code = rag_fail(err, RAG_CORRUPT, "'%s/%s' does not describe its files and this store", dir, MANIFEST);
-    rag_buf_free(&found);
+    rag_buf text;
+    rag_code code = read_small(dir, MANIFEST, MANIFEST_MAX, &text, err);
+    if (code == RAG_OK && !manifest_parse(out, id, rag_buf_str(&text)))
+        code = rag_fail(err, RAG_CORRUPT, "'%s/%s' is not one of this store and generation", dir, MANIFEST);
+    rag_buf_free(&text);
     return code;
 }
 
-static rag_code check_positions(const char *dir, const kept_row *positions, size_t n, rag_err *err)
+static bool ascend(const kept_row *rows, size_t n)
 {
-    rag_buf found;
-    rag_code code = read_small(dir, POSITIONS, n * sizeof *positions, &found, err);
-    if (code == RAG_OK && !rag_str_eq(rag_buf_str(&found), (rag_str){ (const char *)positions, n * sizeof *positions }))
-        code = rag_fail(err, RAG_CORRUPT, "'%s/%s' are not the rows of kb.db", dir, POSITIONS);
-    rag_buf_free(&found);
-    return code == RAG_TOO_LARGE ? RAG_CORRUPT : code;
+    for (size_t i = 1; i < n; i++)
+        if (rows[i].chunk_id <= rows[i - 1].chunk_id)
+            return false;
+    return true;
 }
 
-static rag_code load_index(FaissIndex **out, const char *dir, const vectors_identity *id, size_t n, rag_err *err)
+static rag_code read_positions(kept_row **out, const char *dir, const manifest *m, rag_err *err)
+{
+    rag_buf bytes;
+    *out = NULL;
+    rag_code code = read_small(dir, POSITIONS, (size_t)m->positions.bytes, &bytes, err);
+    if (code == RAG_OK && (bytes.len != (size_t)m->positions.bytes || rag_xxh3(rag_buf_str(&bytes), 0) != m->positions.xxh3 ||
+                           !ascend((const kept_row *)bytes.ptr, m->n)))
+        code = rag_fail(err, RAG_CORRUPT, "'%s/%s' is not the file that the manifest describes", dir, POSITIONS);
+    if (code != RAG_OK) {
+        rag_buf_free(&bytes);
+        return code;
+    }
+    *out = (kept_row *)rag_buf_detach(&bytes);
+    return RAG_OK;
+}
+
+static rag_code read_index(FILE *f, const char *path, const manifest *m, int dim, FaissIndex **out, rag_err *err)
+{
+    file_sum sum;
+    rag_code code = sum_stream(f, path, &sum, err);
+    if (code != RAG_OK)
+        return code;
+    if (sum.bytes != m->index.bytes || sum.xxh3 != m->index.xxh3)
+        return rag_fail(err, RAG_CORRUPT, "'%s' is not the file that the manifest describes", path);
+    rewind(f);
+    if (faiss_read_index(f, 0, out))
+        return rag_fail(err, RAG_CORRUPT, "cannot read '%s': %s", path, faiss_get_last_error());
+    if (faiss_Index_d(*out) != dim || (size_t)faiss_Index_ntotal(*out) != m->n ||
+        faiss_Index_metric_type(*out) != METRIC_INNER_PRODUCT)
+        return rag_fail(err, RAG_CORRUPT, "'%s' does not hold %zu vectors of %d", path, m->n, dim);
+    return RAG_OK;
+}
+
+/* The file that was summed up is the file that is read, whatever its name stands for meanwhile. */
+static rag_code load_index(FaissIndex **out, const char *dir, const manifest *m, int dim, rag_err *err)
 {
     char *path = rag_path_join(dir, INDEX);
-    rag_code code = RAG_OK;
+    FILE *f;
     *out = NULL;
-    if (faiss_read_index_fname(path, 0, out))
-        code = rag_fail(err, RAG_CORRUPT, "cannot read '%s': %s", path, faiss_get_last_error());
-    else if (faiss_Index_d(*out) != id->dim || (size_t)faiss_Index_ntotal(*out) != n ||
-             faiss_Index_metric_type(*out) != METRIC_INNER_PRODUCT)
-        code = rag_fail(err, RAG_CORRUPT, "'%s' does not hold %zu vectors of %d", path, n, id->dim);
-    if (code != RAG_OK && *out) {
+    rag_code code = open_file(&f, path, err);
+    if (code == RAG_OK) {
+        code = read_index(f, path, m, dim, out, err);
+        fclose(f);
+    }
+    if (code != RAG_OK) {
         faiss_Index_free(*out);
         *out = NULL;
     }
@@ -245,27 +271,89 @@ static rag_code load_index(FaissIndex **out, const char *dir, const vectors_iden
     return code;
 }
 
-rag_code vectors_load(vectors **out, const char *dir, const vectors_identity *id, kept_row *positions, size_t n,
-                      rag_err *err)
+static rag_code load_once(vectors_raw *out, const char *dir, const vectors_identity *id, rag_err *err)
+{
+    *out = (vectors_raw){ 0 };
+    rag_code code = read_manifest(&out->manifest, dir, id, err);
+    if (code == RAG_OK)
+        code = read_positions(&out->positions, dir, &out->manifest, err);
+    if (code == RAG_OK)
+        code = load_index(&out->index, dir, &out->manifest, id->dim, err);
+    if (code != RAG_OK)
+        vectors_raw_free(out);
+    return code;
+}
+
+static ino_t folder_now(const char *dir)
+{
+    struct stat st;
+    return stat(dir, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Files that were replaced while they were read do not fit together: then the new ones are read. */
+static rag_code load_files(vectors_raw *out, const char *dir, const vectors_identity *id, rag_err *err)
 {
     char *from = generation_dir(dir, id->generation, "");
-    FaissIndex *index = NULL;
-    rag_code code = RAG_OK;
-    *out = NULL;
-    if (n == 0 || !vectors_exist(dir, id->generation))
+    ino_t folder = folder_now(from);
+    rag_code code = RAG_NOT_FOUND;
+    if (!folder)
         code = rag_fail(err, RAG_NOT_FOUND, "no '%s'", from);
-    if (code == RAG_OK)
-        code = check_manifest(from, id, n, err);
-    if (code == RAG_OK)
-        code = check_positions(from, positions, n, err);
-    if (code == RAG_OK)
-        code = load_index(&index, from, id, n, err);
-    if (code == RAG_OK)
-        code = vectors_wrap(out, index, positions, n, err);
-    if (code != RAG_OK) {
-        faiss_Index_free(index);
-        code = n > 0 && vectors_exist(dir, id->generation) ? RAG_CORRUPT : RAG_NOT_FOUND;
+    for (int i = 0; folder && i < MAX_TRIES; i++) {
+        ino_t was = folder;
+        code = load_once(out, from, id, err);
+        folder = folder_now(from);
+        if (code == RAG_OK || folder == was)
+            break;
     }
     free(from);
+    /* Whatever keeps files that are there from being read, they are of no use. */
+    return code == RAG_OK || !folder ? code : RAG_CORRUPT;
+}
+
+void vectors_raw_free(vectors_raw *l)
+{
+    faiss_Index_free(l->index);
+    free(l->positions);
+    *l = (vectors_raw){ 0 };
+}
+
+rag_code vectors_load_raw(vectors_raw *out, const char *dir, const vectors_identity *id, rag_err *err)
+{
+    *out = (vectors_raw){ 0 };
+    return load_files(out, dir, id, err);
+}
+
+rag_code vectors_load(vectors **out, const char *dir, const vectors_identity *id, const kept_row *kept, size_t n,
+                      rag_err *err)
+{
+    vectors_raw l;
+    *out = NULL;
+    if (n == 0)
+        return rag_fail(err, RAG_NOT_FOUND, "no row is kept");
+    rag_code code = load_files(&l, dir, id, err);
+    if (code != RAG_OK)
+        return code;
+    code = vectors_wrap(out, l.index, &l.manifest.shape, l.positions, l.manifest.n, err);
+    if (code != RAG_OK) {
+        vectors_raw_free(&l);
+        return code;
+    }
+    if (!vectors_hold(*out, kept, n)) {
+        vectors_release(*out);
+        *out = NULL;
+        return rag_fail(err, RAG_CORRUPT, "the positions of generation %lld are not the rows of kb.db",
+                        (long long)id->generation);
+    }
+    return RAG_OK;
+}
+
+rag_code vectors_peek(vectors_shape *out, size_t *n, const char *dir, const vectors_identity *id, rag_err *err)
+{
+    manifest m;
+    char *from = generation_dir(dir, id->generation, "");
+    rag_code code = read_manifest(&m, from, id, err);
+    free(from);
+    *out = m.shape;
+    *n = m.n;
     return code;
 }

@@ -286,8 +286,7 @@ static rag_code check_files(verification *v, rag_err *err)
     rag_code loads = vectors_load(&loaded, v->ix->dir, &id, positions, n, &why);
     if (loads == RAG_CORRUPT)
         tell(v, "vectors of generation %lld: %s", (long long)st.latest, why.message);
-    if (loads != RAG_OK)
-        free(positions);
+    free(positions);
     vectors_release(loaded);
     return RAG_OK;
 }

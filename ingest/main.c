@@ -83,6 +83,8 @@ static rag_code open_store(program *p, rag_err *err)
 {
     rag_index_options opt = { .dir = rag_conf_path(p->conf, "storage.dir"), .create = !p->cli.dry_run,
                               .keep_generations = (int)rag_conf_int(p->conf, "storage.keep_generations") };
+    if (!rag_index_type_parse(rag_conf_string(p->conf, "index.type"), &opt.type))
+        return rag_fail(err, RAG_CONFIG, "index.type is unknown");
     if (!p->cli.dry_run) {
         rag_code code = identify_model(p, err);
         return code == RAG_OK ? rag_index_open(&p->index, &opt, err) : code;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/utf8.h"
 
 /* Part of the chunker's version in the store: raise it when the same document would be cut differently. */
@@ -126,6 +127,15 @@ static rag_code mirror(run *r, rag_err *err)
     return code;
 }
 
+/* What is published is published: an index that is not made anew now is made by the next run. */
+static void renew_vectors(run *r)
+{
+    rag_err why;
+    rag_code code = rag_writer_renew_vectors(r->writer, r->opt->stop, NULL, &why);
+    if (code != RAG_OK && code != RAG_CANCELED)
+        rag_log(RAG_WARN, "the vector index is not made anew: %s", why.message);
+}
+
 static rag_code publish(run *r, rag_err *err)
 {
     rag_published p = { 0 };
@@ -136,6 +146,8 @@ static rag_code publish(run *r, rag_err *err)
     run_report(r, "publish", NULL);
     if (code == RAG_OK)
         code = rag_writer_publish(r->writer, &p, err);
+    if (code == RAG_OK)
+        renew_vectors(r);
     out->generation = p.generation;
     out->documents_added = p.documents_added;
     out->documents_updated = p.documents_updated;

@@ -70,6 +70,9 @@ static void test_writer__a_damaged_embedding_is_made_anew_or_told(void **state)
     rag_index *ix = kb_open(*state);
     kb_ingest(ix, "a.md", "apples", NULL);
     kb_sql(*state, "UPDATE embeddings SET vector = zeroblob(length(vector))");
+    char *vectors = kb_path(*state, "vectors/1"); /* with it the run would not need the old embedding */
+    assert_ok(rag_dir_remove(vectors, &kb_err));
+    free(vectors);
     rag_writer *w = kb_begin(ix);
     rag_published p;
     rag_writer_options full = kb_run();
