@@ -83,16 +83,26 @@ static rag_code find_misspelt(search *x, misspelt list[MAX_MISSPELT], size_t *n,
     return code == RAG_OK ? bm25_add(x->r->bm25, &x->plan, from, x->arena, err) : code;
 }
 
+/* Of words as frequent as each other the first of the alphabet: what is hidden must not decide. */
+static bool comes_before(const search *x, size_t a, size_t b)
+{
+    const bm25 *counts = x->r->bm25;
+    rag_str p = x->plan.phrases[a].tokens, q = x->plan.phrases[b].tokens;
+    if (bm25_rows(counts, a) != bm25_rows(counts, b))
+        return bm25_rows(counts, a) > bm25_rows(counts, b);
+    int order = memcmp(p.ptr, q.ptr, p.len < q.len ? p.len : q.len);
+    return order ? order < 0 : p.len < q.len;
+}
+
 /* The most frequent ones that the filter shows. */
 static size_t choose(const search *x, const misspelt *m, size_t chosen[MAX_MEANT])
 {
-    const bm25 *b = x->r->bm25;
     size_t n = 0;
     for (size_t i = m->first; i < m->first + m->n; i++) {
         size_t at = n;
-        while (at > 0 && bm25_rows(b, i) > bm25_rows(b, chosen[at - 1]))
+        while (at > 0 && comes_before(x, i, chosen[at - 1]))
             at--;
-        if (bm25_rows(b, i) == 0 || at == MAX_MEANT)
+        if (bm25_rows(x->r->bm25, i) == 0 || at == MAX_MEANT)
             continue;
         n += n < MAX_MEANT;
         memmove(&chosen[at + 1], &chosen[at], (n - at - 1) * sizeof *chosen);
