@@ -69,6 +69,7 @@ static void read_options(rag_llm *m, const rag_llm_options *opt)
     m->slice_tokens = opt->slice_tokens > 0 ? opt->slice_tokens : DEFAULT_SLICE;
     m->slice_tokens = at_least(m->slice_tokens, m->n_slots + MIN_SLICE_BESIDE_SLOTS);
     m->is_deterministic = opt->deterministic;
+    m->threads = opt->threads;
 }
 
 static rag_code start(rag_llm *m, int threads, rag_err *err)
@@ -132,6 +133,7 @@ void rag_llm_close(rag_llm *m)
             rag_llm_finish_seq(&m->seqs[i], RAG_LLM_CANCELED, NULL);
         free(m->seqs[i].kv);
     }
+    span_engine_close(m->spans);
     if (m->batch.token)
         llama_batch_free(m->batch);
     rag_llama_model_close(&m->llama);
@@ -274,6 +276,36 @@ static size_t keep_prefix(rag_llm *m, rag_llm_seq *s, size_t n)
     return n;
 }
 
+/* What the slot holds of an earlier prompt stays: spans are scored elsewhere. */
+static rag_code submit_spans(rag_llm *m, const rag_llm_request *req, rag_llm_seq **out, rag_err *err)
+{
+    span_engine_options opt = { .threads = m->threads, .context_tokens = m->context_tokens,
+                                .slice_tokens = m->slice_tokens, .forgets = m->is_deterministic,
+                                .wants_abort = rag_llm_wants_span_abort, .context = m };
+    span_job *job = NULL;
+    rag_llm_seq *s = m->is_closing ? NULL : choose_slot(m, NULL, 0);
+    rag_code code = s ? RAG_OK : rag_fail(err, RAG_FULL, "all %d decoder slots are taken", m->n_slots);
+    if (!code && !m->spans)
+        code = span_engine_open(&m->spans, &m->llama, &opt, err);
+    if (!code)
+        code = span_job_new(&job, m->spans, req, err);
+    if (code)
+        return code;
+    *s = (rag_llm_seq){ .is_running = true,
+                        .id = s->id,
+                        .kv = s->kv,
+                        .n_kv = s->n_kv,
+                        .order = ++m->submitted,
+                        .on_done = req->on_done,
+                        .context = req->context,
+                        .canceled = req->canceled,
+                        .spans = job,
+                        .submitted_ms = rag_clock_ms(),
+                        .logits_index = -1 };
+    *out = s;
+    return RAG_OK;
+}
+
 static void start_request(rag_llm *m, rag_llm_seq *s, const rag_llm_request *req, llama_token *prompt, size_t n,
                           size_t max_tokens)
 {
@@ -317,10 +349,12 @@ static rag_code tokenize(const rag_llm *m, const rag_llm_request *req, size_t ma
 rag_code rag_llm_submit(rag_llm *m, const rag_llm_request *req, rag_llm_seq **out, rag_err *err)
 {
     size_t n, max_tokens = req->sampling.max_tokens > 0 ? (size_t)req->sampling.max_tokens : DEFAULT_MAX_TOKENS;
-    llama_token *prompt = rag_calloc((size_t)m->context_tokens, sizeof *prompt);
     rag_llm_seq *s = NULL;
     if (out)
         *out = NULL;
+    if (req->spans)
+        return submit_spans(m, req, out ? out : &s, err);
+    llama_token *prompt = rag_calloc((size_t)m->context_tokens, sizeof *prompt);
     rag_code code = tokenize(m, req, max_tokens, prompt, &n, err);
     if (!code && !m->is_closing)
         s = choose_slot(m, prompt, n);

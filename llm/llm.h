@@ -10,6 +10,9 @@
  * Law: on_done is called exactly once for each submitted request, also after a cancel and
  * on error; after it the sequence is gone.
  *
+ * Spans (rag_llm_spans) are scored in a context of their own, made at the first such request: one request at a time, the
+ * oldest first, a slice of its prompt or a few tokens of its spans in each step.
+ *
  * Threads: everything from the owner's thread, except rag_llm_cancel (any thread), the rag_llm_… getters and
  * rag_llm_count (any thread: the vocabulary is immutable).
  *
@@ -70,6 +73,41 @@ typedef struct rag_llm_done {
     rag_err err;                                  /* with RAG_LLM_ERROR */
 } rag_llm_done;
 
+/* One way to copy the answer from the evidence. */
+typedef struct rag_llm_span {
+    size_t evidence;      /* which text */
+    rag_span span;        /* bytes in it */
+    size_t tokens;
+    double score;         /* see rag_llm_spans; comparable between spans of one request */
+    double logprob;       /* log P(span, end | prompt) */
+    double prior_logprob; /* log P(span, end | prior_prompt); 0 without one */
+    double probability;   /* exp(logprob) as a share of that of all spans that were scored */
+} rag_llm_span;
+
+enum { RAG_LLM_MAX_SPANS = 8 };
+
+/* With it a request writes nothing: it finds the bytes of the evidence that answer best, by
+ *
+ *     score = (logprob - lambda · prior_logprob) / (tokens + 1) ^ alpha
+ *
+ * where the prior keeps what the decoder would say to any question from winning.  Spans lie on word boundaries
+ * within one sentence, 20 words or 30 Chinese characters at most.  The search is a beam, so a better span may be missed;
+ * its result depends on the request alone, not on what runs beside it. */
+typedef struct rag_llm_spans {
+    rag_str prior_prompt;    /* the prompt without the question; empty = no correction, at half the cost */
+    const rag_str *evidence; /* UTF-8, best first; copied */
+    size_t n_evidence;
+    double lambda;           /* 0 = 0.3 */
+    double alpha;            /* 0 = 0.5 */
+    int max_nodes;           /* tokens of spans that are evaluated; 0 = 48 */
+    /* Called once, before on_done(STOP): the best spans, best first, at most RAG_LLM_MAX_SPANS; none when the evidence holds no
+     * words.  margin: by how much the first one's score is above that of the best span that does not overlap it;
+     * RAG_LLM_NO_RIVAL when there is none. */
+    void (*on_spans)(void *context, const rag_llm_span *spans, size_t n, double margin);
+} rag_llm_spans;
+
+enum { RAG_LLM_NO_RIVAL = 10 };
+
 typedef struct rag_llm_request {
     rag_str prompt;         /* as rag_llm_prompt made it; copied */
     bool parse_special;     /* control tokens in the prompt are control tokens (chat templates) */
@@ -77,6 +115,7 @@ typedef struct rag_llm_request {
     rag_llm_sampling sampling;
     const rag_str *stops;   /* stop strings, never emitted; at most 8; copied */
     size_t n_stops;
+    const rag_llm_spans *spans; /* NULL: free text; else sampling, stops and on_piece are not used; copied */
     /* Valid UTF-8, whole characters; n tokens made it. Return false to cancel. */
     bool (*on_piece)(void *context, rag_str piece, const rag_llm_token *tokens, size_t n);
     void (*on_done)(void *context, const rag_llm_done *done);
@@ -95,7 +134,8 @@ size_t rag_llm_kv_bytes(const rag_llm *m);            /* KV cache as the runtime
 size_t rag_llm_buffer_bytes(const rag_llm *m);        /* compute and output buffers, as the runtime reports them */
 size_t rag_llm_count(const rag_llm *m, rag_str text); /* tokens, specials not parsed */
 
-/* RAG_FULL when no slot is free, RAG_TOO_LARGE when prompt + max_tokens exceed the context. */
+/* RAG_FULL when no slot is free, RAG_TOO_LARGE when prompt + max_tokens (or both prompts and the spans) exceed the
+ * context. */
 rag_code rag_llm_submit(rag_llm *m, const rag_llm_request *req, rag_llm_seq **out, rag_err *err);
 bool rag_llm_busy(const rag_llm *m);  /* some sequence is running */
 int rag_llm_free_slots(const rag_llm *m);
@@ -105,7 +145,8 @@ void rag_llm_interrupt(rag_llm *m);
 
 /* Prompts are files under prompts.dir: NAME.LANG.txt (completion, for base models) and
  * NAME.LANG.chat.txt (for instruct models: parts "[system]", "[user]" rendered through the GGUF's own chat template).
- * Variables are {{question}} and {{passages}}; nothing else is special, and a value is never expanded again.
+ * Variables are {{question}} and {{passages}}; nothing else is special, and a value is never expanded again.  A
+ * value whose ptr is NULL leaves its whole line out.
  * A first line "stop: A | B" lists the stop strings (\n escaped); "prefix" is all before the first variable. */
 typedef struct rag_llm_template rag_llm_template;
 

@@ -10,6 +10,7 @@
 #include "llm/llm.h"
 #include "llm/output.h"
 #include "llm/sampler.h"
+#include "llm/span.h"
 
 enum { LLM_MAX_SLOTS = 64 };
 
@@ -28,6 +29,7 @@ struct rag_llm_seq {
     llama_token *prompt;
     size_t n_prompt, max_tokens;
     llama_token next; /* sampled, not evaluated; while n_kv >= n_prompt */
+    span_job *spans; /* NULL: free text; else nothing of kv, prompt, sampler, output is used */
     sampler sampler;
     output output;
     rag_llm_done done;
@@ -45,7 +47,7 @@ typedef struct control_token {
 
 struct rag_llm {
     rag_llama_model llama;
-    int n_slots, context_tokens, slice_tokens, n_vocab;
+    int n_slots, context_tokens, slice_tokens, n_vocab, threads;
     bool is_deterministic, is_closing;
     uint64_t submitted;
     struct llama_batch batch;
@@ -53,11 +55,13 @@ struct rag_llm {
     control_token *controls; /* ascending */
     size_t n_controls, longest_control;
     rag_llm_seq seqs[LLM_MAX_SLOTS];
+    span_engine *spans; /* NULL before the first request for spans */
 };
 
 /* Ends the request of s: its slot is free before on_done runs, which may submit the next. */
 void rag_llm_finish_seq(rag_llm_seq *s, rag_llm_finish how, const rag_err *err);
-/* For the context's abort callback; context is the rag_llm. */
+/* For the contexts' abort callbacks; context is the rag_llm. */
 bool rag_llm_wants_abort(void *context);
+bool rag_llm_wants_span_abort(void *context);
 
 #endif

@@ -22,6 +22,24 @@ bool rag_llm_wants_abort(void *context)
     return false;
 }
 
+static rag_llm_seq *oldest_with_spans(rag_llm *m)
+{
+    rag_llm_seq *oldest = NULL;
+    for (int i = 0; i < m->n_slots; i++) {
+        rag_llm_seq *s = &m->seqs[i];
+        if (s->is_running && s->spans && (!oldest || s->order < oldest->order))
+            oldest = s;
+    }
+    return oldest;
+}
+
+bool rag_llm_wants_span_abort(void *context)
+{
+    rag_llm *m = context;
+    const rag_llm_seq *s = oldest_with_spans(m);
+    return atomic_load_explicit(&m->interrupt, memory_order_relaxed) || (s && is_canceled(s));
+}
+
 void rag_llm_finish_seq(rag_llm_seq *s, rag_llm_finish how, const rag_err *err)
 {
     rag_llm_done done = s->done;
@@ -30,6 +48,8 @@ void rag_llm_finish_seq(rag_llm_seq *s, rag_llm_finish how, const rag_err *err)
     done.mean_logprob = done.completion_tokens > 0 ? s->logprob_sum / (double)done.completion_tokens : 0;
     if (err)
         done.err = *err;
+    span_job_free(s->spans);
+    s->spans = NULL;
     sampler_free(&s->sampler);
     output_free(&s->output);
     free(s->prompt);
@@ -105,7 +125,12 @@ static void add_prompt(rag_llm *m, rag_llm_seq *s)
 
 static bool is_prefilling(const rag_llm_seq *s)
 {
-    return s->is_running && s->n_kv < s->n_prompt;
+    return s->is_running && !s->spans && s->n_kv < s->n_prompt;
+}
+
+static bool is_writing(const rag_llm_seq *s)
+{
+    return s->is_running && !s->spans && s->n_kv >= s->n_prompt;
 }
 
 static rag_llm_seq *oldest_prefilling(rag_llm *m)
@@ -133,7 +158,7 @@ static void fill_batch(rag_llm *m)
 {
     rag_llm_seq *s;
     for (int i = 0; i < m->n_slots; i++)
-        if (m->seqs[i].is_running && !is_prefilling(&m->seqs[i]))
+        if (is_writing(&m->seqs[i]))
             add_token(m, &m->seqs[i], m->seqs[i].next, true);
     while (m->batch.n_tokens < m->slice_tokens && (s = oldest_prefilling(m)))
         add_prompt(m, s);
@@ -230,9 +255,40 @@ static void step_alone(rag_llm *m, rag_llm_seq *s)
     clear_batch(m);
     if (is_prefilling(s))
         add_prompt(m, s);
-    else if (s->is_running)
+    else if (is_writing(s))
         add_token(m, s, s->next, true);
     decode(m);
+}
+
+/* Spans */
+
+static void note_counts(rag_llm_seq *s)
+{
+    span_counts counts = span_job_counts(s->spans);
+    s->done.prompt_tokens = counts.prompt_tokens;
+    s->done.cached_tokens = counts.cached_tokens;
+    s->done.completion_tokens = counts.nodes;
+    if (!counts.has_prompt || s->first_ms > 0)
+        return;
+    s->first_ms = rag_clock_ms();
+    s->done.prefill_ms = s->first_ms - s->started_ms;
+    s->done.first_token_ms = s->first_ms - s->submitted_ms;
+}
+
+static void step_spans(rag_llm *m)
+{
+    rag_err err;
+    rag_llm_seq *s = oldest_with_spans(m);
+    if (!s)
+        return;
+    if (s->started_ms <= 0)
+        s->started_ms = rag_clock_ms();
+    span_state state = span_job_step(s->spans, &err);
+    note_counts(s);
+    if (state == SPAN_DONE)
+        span_job_report(s->spans, s->context);
+    if (state != SPAN_RUNS)
+        rag_llm_finish_seq(s, state == SPAN_DONE ? RAG_LLM_STOP : RAG_LLM_ERROR, state == SPAN_DONE ? NULL : &err);
 }
 
 void rag_llm_step(rag_llm *m)
@@ -247,6 +303,7 @@ void rag_llm_step(rag_llm *m)
         fill_batch(m);
         decode(m);
     }
+    step_spans(m);
 }
 
 void rag_llm_interrupt(rag_llm *m)

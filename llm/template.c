@@ -224,6 +224,13 @@ static const rag_llm_var *lookup(const rendering *r, rag_str name)
     return NULL;
 }
 
+static size_t line_start(rag_str s, size_t pos)
+{
+    while (pos > 0 && s.ptr[pos - 1] != '\n')
+        pos--;
+    return pos;
+}
+
 static rag_code expand(const rendering *r, rag_str s, rag_buf *out, rag_err *err)
 {
     size_t at, end;
@@ -232,6 +239,12 @@ static rag_code expand(const rendering *r, rag_str s, rag_buf *out, rag_err *err
         const rag_llm_var *var = lookup(r, name);
         if (!var)
             return rag_fail(err, RAG_INVALID, "unknown variable '%.*s' in a prompt", RAG_STR_ARG(name));
+        if (!var->value.ptr) {
+            rag_buf_put(out, rag_str_sub(s, 0, line_start(s, at)));
+            s = rag_str_sub(s, end, s.len);
+            take_line(&s);
+            continue;
+        }
         rag_buf_put(out, rag_str_sub(s, 0, at));
         put_value(r, var->value, out);
         s = rag_str_sub(s, end, s.len);

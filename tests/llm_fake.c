@@ -3,6 +3,8 @@
  * The answer quotes its source: the first sentence of the prompt's last passage [1], then " [1]", one
  * word or one Chinese character a step.  Without a passage it is "I do not know."
  *
+ * Asked for spans, it finds the first three words (or characters) of each evidence, in order, each a point below the one before.
+ *
  * A path that contains "missing" fails as a missing file does; one that contains "chat" has a chat
  * template (ChatML).  RAGD_FAKE_LLM_DELAY_MS makes each step of a running sequence take that long,
  * RAGD_FAKE_LLM_OPEN_MS rag_llm_open. */
@@ -16,6 +18,7 @@
 #include "base/unicode.h"
 #include "base/utf8.h"
 #include "llm/llm.h"
+#include "llm/span_text.h"
 #include "llm/template_model.h"
 
 enum { MAX_SLOTS = 64, MAX_STOPS = 8 };
@@ -28,6 +31,9 @@ struct rag_llm_seq {
     rag_str rest;
     rag_llm_done done;
     double submitted_ms, started_ms;
+    void (*on_spans)(void *context, const rag_llm_span *spans, size_t n, double margin); /* or NULL: text */
+    rag_llm_span spans[RAG_LLM_MAX_SPANS];
+    size_t n_spans;
 };
 
 struct rag_llm {
@@ -204,6 +210,40 @@ static void emit(rag_llm_seq *s)
         finish(s, RAG_LLM_CANCELED);
 }
 
+/* Spans */
+
+static bool find_span(rag_str evidence, rag_span *out)
+{
+    enum { ENDS = 3 };
+    span_start start;
+    size_t end;
+    if (span_starts(evidence, &start, 1) == 0)
+        return false;
+    *out = (rag_span){ start.at, start.at };
+    for (int i = 0; i < ENDS && (end = span_next_end(evidence, &start, out->end)) > 0; i++)
+        out->end = end;
+    return out->end > out->start;
+}
+
+static void find_spans(rag_llm_seq *s, const rag_llm_spans *query)
+{
+    s->on_spans = query->on_spans;
+    for (size_t i = 0; i < query->n_evidence && s->n_spans < RAG_LLM_MAX_SPANS; i++) {
+        double score = -1 - (double)s->n_spans;
+        rag_llm_span *span = &s->spans[s->n_spans];
+        *span = (rag_llm_span){ .evidence = i, .tokens = 3, .score = score, .logprob = 2 * score,
+                                .prior_logprob = 0, .probability = pow(0.5, -score) };
+        s->n_spans += find_span(query->evidence[i], &span->span);
+    }
+}
+
+static void finish_spans(rag_llm_seq *s)
+{
+    s->done.completion_tokens = 3 * s->n_spans;
+    s->on_spans(s->req.context, s->spans, s->n_spans, s->n_spans > 1 ? 1 : RAG_LLM_NO_RIVAL);
+    finish(s, RAG_LLM_STOP);
+}
+
 static bool is_canceled(const rag_llm_seq *s)
 {
     return s->req.canceled && atomic_load(s->req.canceled);
@@ -216,6 +256,8 @@ static void advance(rag_llm_seq *s)
         finish(s, RAG_LLM_CANCELED);
     else if (!s->answer)
         begin(s);
+    else if (s->on_spans)
+        finish_spans(s);
     else if (s->rest.len == 0)
         finish(s, RAG_LLM_STOP);
     else if (s->done.completion_tokens >= (size_t)max_tokens)
@@ -262,6 +304,9 @@ rag_code rag_llm_submit(rag_llm *m, const rag_llm_request *req, rag_llm_seq **ou
     for (size_t i = 0; i < s->req.n_stops; i++)
         stops[i] = (rag_str){ rag_strndup(req->stops[i]), req->stops[i].len };
     s->req.stops = stops;
+    s->req.spans = NULL;
+    if (req->spans)
+        find_spans(s, req->spans);
     s->done.prompt_tokens = n;
     if (out)
         *out = s;

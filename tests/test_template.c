@@ -238,6 +238,21 @@ static void test_template__the_prompts_of_the_project_render(void **state)
     }
 }
 
+static void test_template__an_absent_value_takes_its_line_along(void **state)
+{
+    fixture *f = *state;
+    rag_llm_template *t;
+    rag_llm_prompt out;
+    rag_llm_var vars[] = { { "question", { 0 } }, { "passages", RAG_STR("One.") } };
+    assert_int_equal(load(f, "absent.txt", "Passage: {{passages}}\nQuestion: {{question}}?\nAnswer:\n", &t, NULL), RAG_OK);
+    assert_int_equal(rag_llm_template_render(f->plain, t, vars, 2, f->arena, &out, NULL), RAG_OK);
+    assert_true(rag_str_eq(out.text, RAG_STR("Passage: One.\nAnswer:")));
+    vars[0].value = RAG_STR("");
+    assert_int_equal(rag_llm_template_render(f->plain, t, vars, 2, f->arena, &out, NULL), RAG_OK);
+    assert_true(rag_str_eq(out.text, RAG_STR("Passage: One.\nQuestion: ?\nAnswer:")));
+    rag_llm_template_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_template__chat_needs_a_model_with_a_template),
         cmocka_unit_test(test_template__bad_files_are_refused),
         cmocka_unit_test(test_template__a_prompt_over_the_ceiling_is_refused),
+        cmocka_unit_test(test_template__an_absent_value_takes_its_line_along),
         cmocka_unit_test(test_template__the_prompts_of_the_project_render),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
