@@ -6,6 +6,8 @@
 #ifndef RAG_INDEX_FAISS_C_H
 #define RAG_INDEX_FAISS_C_H
 
+#include <stdbool.h>
+
 #include <faiss/c_api/IndexFlat_c.h>
 #include <faiss/c_api/IndexIVF_c.h>
 #include <faiss/c_api/IndexScalarQuantizer_c.h>
@@ -39,7 +41,12 @@ int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float
 extern "C" {
 #endif
 
-const char *faiss_get_version(void);
+/* "1.7.3", and " (native)" when it was built for this CPU. */
+const char *fx_version(void);
+
+/* What takes long (training, adding) fails once is_wanted says so, until NULL is set.  One for the process: not while other
+ * threads are in FAISS. */
+void fx_set_interrupt(bool (*is_wanted)(const void *context), const void *context);
 
 /* Search parameters of the kind that the index takes: `effort` is nprobe for IVF, efSearch for HNSW, else ignored. */
 int fx_SearchParameters_new(FaissSearchParameters **p_sp, const FaissIndex *index, FaissIDSelector *sel, size_t effort);

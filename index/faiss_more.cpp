@@ -5,6 +5,7 @@
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexScalarQuantizer.h>
+#include <faiss/impl/AuxIndexStructures.h>
 #include <faiss/impl/IDSelector.h>
 
 #include <memory>
@@ -47,15 +48,30 @@ std::unique_ptr<faiss::SearchParameters> make_parameters(const faiss::Index *ind
     return std::make_unique<faiss::SearchParameters>();
 }
 
+struct interrupt : faiss::InterruptCallback {
+    bool (*is_wanted)(const void *);
+    const void *context;
+    interrupt(bool (*wanted)(const void *), const void *c) : is_wanted(wanted), context(c) {}
+    bool want_interrupt() override
+    {
+        return is_wanted(context);
+    }
+};
+
 } // namespace
 
 extern "C" {
 
-const char *faiss_get_version(void)
+const char *fx_version(void)
 {
+#ifdef RAGD_NATIVE_FAISS
+    static const char how[] = " (native)";
+#else
+    static const char how[] = "";
+#endif
     static const std::string version = std::to_string(FAISS_VERSION_MAJOR) + "." +
                                        std::to_string(FAISS_VERSION_MINOR) + "." +
-                                       std::to_string(FAISS_VERSION_PATCH);
+                                       std::to_string(FAISS_VERSION_PATCH) + how;
     return version.c_str();
 }
 
@@ -87,6 +103,14 @@ void faiss_IDSelectorBitmap_free(FaissIDSelectorBitmap *sel)
 }
 
 #endif
+
+void fx_set_interrupt(bool (*is_wanted)(const void *), const void *context)
+{
+    if (is_wanted)
+        faiss::InterruptCallback::instance = std::make_unique<interrupt>(is_wanted, context);
+    else
+        faiss::InterruptCallback::clear_instance();
+}
 
 int fx_SearchParameters_new(FaissSearchParameters **p_sp, const FaissIndex *index, FaissIDSelector *sel, size_t effort)
 {

@@ -118,7 +118,7 @@ static char versions[128];
 
 static void write_versions(void)
 {
-    snprintf(versions, sizeof versions, "SQLite %s, FAISS %s, zstd %s", sqlite3_libversion(), faiss_get_version(),
+    snprintf(versions, sizeof versions, "SQLite %s, FAISS %s, zstd %s", sqlite3_libversion(), fx_version(),
              ZSTD_versionString());
 }
 

@@ -174,18 +174,27 @@ static void use_threads(const builder *b)
     omp_set_num_threads(many ? omp_get_num_procs() : 1);
 }
 
+static bool is_set(const void *stop)
+{
+    return atomic_load((const atomic_bool *)stop);
+}
+
 static rag_code make(builder *b, rag_err *err)
 {
     rag_code code = make_empty(b, err);
     use_threads(b);
+    if (b->stop)
+        fx_set_interrupt(is_set, b->stop);
     if (code == RAG_OK)
         code = train(b, err);
     if (code == RAG_OK && is_trained(b->shape.type))
         code = truth_new(&b->truth, b->d, b->dim, b->rows, b->n, err);
     if (code == RAG_OK)
         code = add_all(b, err);
+    if (b->stop)
+        fx_set_interrupt(NULL, NULL);
     omp_set_num_threads(1);
-    return code;
+    return b->stop && is_set(b->stop) ? check_stop(b->stop, err) : code;
 }
 
 static vectors_type possible_type(vectors_type type, size_t n)
