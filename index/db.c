@@ -190,6 +190,8 @@ static int bind_one(sqlite3_stmt *st, int i, const bind_value *v)
     switch (v->kind) {
     case BIND_NUM:
         return sqlite3_bind_int64(st, i, v->number);
+    case BIND_REAL:
+        return sqlite3_bind_double(st, i, v->real);
     case BIND_TEXT:
         return sqlite3_bind_text64(st, i, bytes, v->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
     case BIND_BLOB:

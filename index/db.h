@@ -24,8 +24,9 @@ sqlite3 *db_handle(const db *d);
 
 /* A value to bind: BIND(num(id), text(path)). */
 typedef struct bind_value {
-    enum { BIND_END, BIND_NUM, BIND_TEXT, BIND_BLOB, BIND_POINTER } kind;
+    enum { BIND_END, BIND_NUM, BIND_REAL, BIND_TEXT, BIND_BLOB, BIND_POINTER } kind;
     int64_t number;
+    double real;
     rag_str bytes; /* must outlive the statement's run */
     void *pointer;
     const char *type;
@@ -37,6 +38,10 @@ typedef struct bind_value {
 static inline bind_value num(int64_t n)
 {
     return (bind_value){ .kind = BIND_NUM, .number = n };
+}
+static inline bind_value real(double x)
+{
+    return (bind_value){ .kind = BIND_REAL, .real = x };
 }
 static inline bind_value text(rag_str s)
 {
