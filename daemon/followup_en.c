@@ -207,7 +207,8 @@ static bool is_definition(const words *q)
     if (words_in(q, 0, " define explain describe tell "))
         return true;
     return (words_in(q, 0, " what who where ") && words_in(q, 1, " is are was were s ")) ||
-           (words_in(q, 0, " what ") && words_in(q, 1, " does do ") && words_in(q, q->n - 1, " mean "));
+           (words_in(q, 0, " what ") && words_in(q, 1, " does do ") &&
+            (words_in(q, q->n - 1, " mean ") || words_in(q, 3, " mean ")));
 }
 
 static bool is_fragment(const words *q)
