@@ -9,7 +9,6 @@
 #include <faiss/index_factory.h>
 #include <faiss/index_io.h>
 
-#include <algorithm>
 #include <string>
 
 using faiss_guard::guarded;
@@ -149,10 +148,9 @@ size_t faiss_IndexIVF_get_list_size(const FaissIndexIVF *index, size_t list_no)
     return reinterpret_cast<const faiss::IndexIVF *>(index)->get_list_size(list_no);
 }
 
-void faiss_IndexIVF_invlists_get_ids(const FaissIndexIVF *index, size_t list_no, idx_t *invlist)
+FaissIndex *faiss_IndexIVF_quantizer(const FaissIndexIVF *index)
 {
-    auto *ivf = reinterpret_cast<const faiss::IndexIVF *>(index);
-    std::copy_n(ivf->invlists->get_ids(list_no), ivf->get_list_size(list_no), invlist);
+    return reinterpret_cast<FaissIndex *>(reinterpret_cast<const faiss::IndexIVF *>(index)->quantizer);
 }
 
 } // extern "C"

@@ -57,6 +57,7 @@ typedef enum fx_kind { FX_OTHER, FX_FLAT, FX_SQ8, FX_HNSW_SQ8, FX_IVF_SQ8 } fx_k
 fx_kind fx_Index_kind(const FaissIndex *index);
 void fx_Index_ranges(const FaissIndex *index, const float **low, const float **span); /* FX_…SQ8 */
 const uint8_t *fx_Index_codes(const FaissIndex *index); /* FX_SQ8, FX_HNSW_SQ8: one row after the other */
+const idx_t *fx_IndexIVF_list_ids(const FaissIndex *index, size_t list);
 const uint8_t *fx_IndexIVF_list_codes(const FaissIndex *index, size_t list);
 
 #ifdef __cplusplus

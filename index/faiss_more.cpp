@@ -147,6 +147,11 @@ const uint8_t *fx_Index_codes(const FaissIndex *index)
     return dynamic_cast<const faiss::IndexScalarQuantizer &>(*any).codes.data();
 }
 
+const idx_t *fx_IndexIVF_list_ids(const FaissIndex *index, size_t list)
+{
+    return dynamic_cast<const faiss::IndexIVF &>(*real(index)).invlists->get_ids(list);
+}
+
 const uint8_t *fx_IndexIVF_list_codes(const FaissIndex *index, size_t list)
 {
     return dynamic_cast<const faiss::IndexIVF &>(*real(index)).invlists->get_codes(list);

@@ -27,26 +27,34 @@ vectors_type vectors_untrained_type(size_t n)
 
 /* ---- wrap ------------------------------------------------------------------------------------ */
 
-static rag_code find_list_codes(vectors *v, rag_err *err)
+static size_t place_codes(vectors *v, const vectors_list *list)
+{
+    size_t placed = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        idx_t at = list->ids[i];
+        if (at < 0 || (size_t)at >= v->n || v->code_of[at])
+            break;
+        v->code_of[at] = list->codes + i * v->dim;
+        placed++;
+    }
+    return placed;
+}
+
+static rag_code find_lists(vectors *v, rag_err *err)
 {
     const FaissIndexIVF *ivf = faiss_IndexIVF_cast(v->index);
-    size_t lists = faiss_IndexIVF_nlist(ivf), filled = 0;
-    idx_t *ids = rag_alloc((v->n + 1) * sizeof *ids);
+    size_t placed = 0;
+    if (faiss_IndexIVF_nlist(ivf) != v->shape.lists)
+        return rag_fail(err, RAG_CORRUPT, "the vector index does not have %u lists", v->shape.lists);
+    v->centroids = faiss_IndexIVF_quantizer(ivf);
+    v->lists = rag_calloc(v->shape.lists, sizeof *v->lists);
     v->code_of = rag_calloc(v->n, sizeof *v->code_of);
-    for (size_t l = 0; l < lists; l++) {
-        size_t size = faiss_IndexIVF_get_list_size(ivf, l);
-        const uint8_t *codes = fx_IndexIVF_list_codes(v->index, l);
-        if (size > v->n - filled)
-            break;
-        faiss_IndexIVF_invlists_get_ids(ivf, l, ids);
-        for (size_t i = 0; i < size; i++)
-            if (ids[i] >= 0 && (size_t)ids[i] < v->n && !v->code_of[ids[i]]) {
-                v->code_of[ids[i]] = codes + i * v->dim;
-                filled++;
-            }
+    for (size_t l = 0; l < v->shape.lists; l++) {
+        v->lists[l] = (vectors_list){ fx_IndexIVF_list_ids(v->index, l), fx_IndexIVF_list_codes(v->index, l),
+                                      faiss_IndexIVF_get_list_size(ivf, l) };
+        placed += place_codes(v, &v->lists[l]);
     }
-    free(ids);
-    return filled == v->n ? RAG_OK : rag_fail(err, RAG_CORRUPT, "the lists do not hold each of %zu vectors once", v->n);
+    return placed == v->n ? RAG_OK : rag_fail(err, RAG_CORRUPT, "the lists do not hold each of %zu vectors once", v->n);
 }
 
 static rag_code find_codes(vectors *v, rag_err *err)
@@ -63,7 +71,7 @@ static rag_code find_codes(vectors *v, rag_err *err)
     }
     fx_Index_ranges(v->index, &v->low, &v->span);
     if (v->shape.type == VECTORS_IVF)
-        return find_list_codes(v, err);
+        return find_lists(v, err);
     v->codes = fx_Index_codes(v->index);
     return RAG_OK;
 }
@@ -87,6 +95,7 @@ rag_code vectors_wrap(vectors **out, FaissIndex *index, const vectors_shape *sha
     rag_code code = index ? find_codes(v, err) : RAG_OK;
     if (code != RAG_OK) {
         free(v->code_of);
+        free(v->lists);
         free(v);
         return code;
     }
@@ -106,6 +115,7 @@ void vectors_release(vectors *v)
         return;
     faiss_Index_free(v->index);
     free(v->code_of);
+    free(v->lists);
     free(v->positions);
     free(v);
 }

@@ -29,15 +29,33 @@ static char *generation_dir(const char *dir, int64_t generation, const char *suf
 
 /* ---- sums ---------------------------------------------------------------------------------- */
 
+/* Piece by piece, each with the sum so far as its seed. */
+static void sum_piece(file_sum *sum, const char *piece, size_t n)
+{
+    sum->xxh3 = rag_xxh3((rag_str){ piece, n }, sum->xxh3);
+    sum->bytes += (int64_t)n;
+}
+
+static file_sum sum_bytes(rag_str s)
+{
+    file_sum sum = { 0 };
+    for (size_t at = 0; at < s.len; at += PIECE)
+        sum_piece(&sum, s.ptr + at, s.len - at < PIECE ? s.len - at : PIECE);
+    return sum;
+}
+
+static bool is_same(file_sum a, file_sum b)
+{
+    return a.bytes == b.bytes && a.xxh3 == b.xxh3;
+}
+
 static rag_code sum_stream(FILE *f, const char *path, file_sum *out, rag_err *err)
 {
     char *piece = rag_alloc(PIECE);
     size_t n;
     *out = (file_sum){ 0 };
-    while ((n = fread(piece, 1, PIECE, f)) > 0) {
-        out->xxh3 = rag_xxh3((rag_str){ piece, n }, out->xxh3);
-        out->bytes += (int64_t)n;
-    }
+    while ((n = fread(piece, 1, PIECE, f)) > 0)
+        sum_piece(out, piece, n);
     free(piece);
     return ferror(f) ? rag_fail_errno(err, RAG_IO, errno, "cannot read '%s'", path) : RAG_OK;
 }
@@ -224,7 +242,7 @@ static rag_code read_positions(kept_row **out, const char *dir, const manifest *
     rag_buf bytes;
     *out = NULL;
     rag_code code = read_small(dir, POSITIONS, (size_t)m->positions.bytes, &bytes, err);
-    if (code == RAG_OK && (bytes.len != (size_t)m->positions.bytes || rag_xxh3(rag_buf_str(&bytes), 0) != m->positions.xxh3 ||
+    if (code == RAG_OK && (!is_same(sum_bytes(rag_buf_str(&bytes)), m->positions) ||
                            !ascend((const kept_row *)bytes.ptr, m->n)))
         code = rag_fail(err, RAG_CORRUPT, "'%s/%s' is not the file that the manifest describes", dir, POSITIONS);
     if (code != RAG_OK) {
@@ -241,7 +259,7 @@ static rag_code read_index(FILE *f, const char *path, const manifest *m, int dim
     rag_code code = sum_stream(f, path, &sum, err);
     if (code != RAG_OK)
         return code;
-    if (sum.bytes != m->index.bytes || sum.xxh3 != m->index.xxh3)
+    if (!is_same(sum, m->index))
         return rag_fail(err, RAG_CORRUPT, "'%s' is not the file that the manifest describes", path);
     rewind(f);
     if (faiss_read_index(f, 0, out))

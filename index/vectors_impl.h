@@ -14,6 +14,13 @@
 
 enum { VECTORS_MAX_DIM = 16384, VECTORS_BLOCK = 16384 };
 
+/* One of IVF's. */
+typedef struct vectors_list {
+    const idx_t *ids; /* positions */
+    const uint8_t *codes;
+    size_t n;
+} vectors_list;
+
 struct vectors {
     atomic_int refs;
     FaissIndex *index; /* NULL when there is no row */
@@ -26,6 +33,8 @@ struct vectors {
     /* The index's own memory: */
     const float *rows;             /* Flat */
     const uint8_t *codes;          /* SQ8, HNSW */
+    const FaissIndex *centroids;   /* IVF */
+    vectors_list *lists;           /* IVF */
     const uint8_t **code_of;       /* IVF, by position */
     const float *low, *span;       /* of the codes */
 };

@@ -19,6 +19,7 @@ typedef struct query {
     const float *x;
     const uint8_t *bits; /* NULL = all */
     size_t visible;
+    float *weight; /* of codes */
     found *list;
     size_t n, pool;
 } query;
@@ -58,13 +59,14 @@ static float dot_code(const float *weight, const uint8_t *code, size_t dim)
     return add_lanes(lane);
 }
 
-/* A row is low + (code + ½) / 255 · span, so that its product with x is a constant and a sum over the codes. */
-static float weigh(const vectors *v, const float *x, float *weight)
+/* A row is low + (code + ½) / 255 · span, so that its product with x is a constant, returned, and a sum over the codes. */
+static float weigh(query *q)
 {
+    const vectors *v = q->v;
     float constant = 0;
     for (size_t i = 0; i < v->dim; i++) {
-        weight[i] = x[i] * v->span[i] / 255;
-        constant += x[i] * v->low[i] + weight[i] / 2;
+        q->weight[i] = q->x[i] * v->span[i] / 255;
+        constant += q->x[i] * v->low[i] + q->weight[i] / 2;
     }
     return constant;
 }
@@ -85,7 +87,7 @@ float vectors_score(const vectors *v, const float *x, size_t at)
     return sum;
 }
 
-/* ---- all that is visible -------------------------------------------------------------------------- */
+/* ---- candidates ------------------------------------------------------------------------------------ */
 
 static size_t count_bits(const uint8_t *bits, size_t n)
 {
@@ -129,25 +131,54 @@ static void offer(query *q, float score, int64_t at)
     }
 }
 
+static bool is_visible(const query *q, size_t at)
+{
+    return !q->bits || q->bits[at >> 3] >> (at & 7) & 1;
+}
+
 static void look_at_all(query *q)
 {
     const vectors *v = q->v;
-    float *weight = rag_alloc(v->dim * sizeof *weight), constant = weigh(v, q->x, weight);
+    float constant = weigh(q);
     q->n = 0;
     for (size_t at = 0; at < v->n; at++) {
-        if (q->bits && at % 8 == 0 && q->bits[at / 8] == 0) {
+        if (q->bits && at % 8 == 0 && q->bits[at / 8] == 0)
             at += 7;
-            continue;
-        }
-        if (!q->bits || q->bits[at >> 3] >> (at & 7) & 1)
-            offer(q, constant + dot_code(weight, code_at(v, at), v->dim), (int64_t)at);
+        else if (is_visible(q, at))
+            offer(q, constant + dot_code(q->weight, code_at(v, at), v->dim), (int64_t)at);
     }
-    free(weight);
+}
+
+static void look_at_list(query *q, const vectors_list *list, float constant)
+{
+    const uint8_t *code = list->codes;
+    for (size_t i = 0; i < list->n; i++, code += q->v->dim)
+        if (is_visible(q, (size_t)list->ids[i]))
+            offer(q, constant + dot_code(q->weight, code, q->v->dim), list->ids[i]);
+}
+
+/* FAISS finds the lists; looking into them here takes a sixth of the time that FAISS takes where it is built for any x86-64. */
+static rag_code look_at_lists(query *q, size_t effort, rag_err *err)
+{
+    const vectors *v = q->v;
+    idx_t *nearest = rag_alloc(effort * sizeof *nearest);
+    float *scores = rag_alloc(effort * sizeof *scores), constant = weigh(q);
+    rag_code code = RAG_OK;
+    omp_set_num_threads(1);
+    if (faiss_Index_search(v->centroids, 1, q->x, (idx_t)effort, scores, nearest))
+        code = faiss_fail(err, "search the centroids");
+    q->n = 0;
+    for (size_t i = 0; code == RAG_OK && i < effort; i++)
+        if (nearest[i] >= 0)
+            look_at_list(q, &v->lists[nearest[i]], constant);
+    free(scores);
+    free(nearest);
+    return code;
 }
 
 /* ---- FAISS ----------------------------------------------------------------------------------------- */
 
-static int ask_with(const query *q, size_t effort, idx_t *at, float *scores)
+static int ask_with(const query *q, size_t effort, size_t k, idx_t *at, float *scores)
 {
     FaissIDSelectorBitmap *selector = NULL;
     FaissSearchParameters *params = NULL;
@@ -156,19 +187,26 @@ static int ask_with(const query *q, size_t effort, idx_t *at, float *scores)
     if (!rc)
         rc = fx_SearchParameters_new(&params, v->index, (FaissIDSelector *)selector, effort);
     if (!rc)
-        rc = faiss_Index_search_with_params(v->index, 1, q->x, (idx_t)q->pool, params, scores, at);
+        rc = faiss_Index_search_with_params(v->index, 1, q->x, (idx_t)k, params, scores, at);
     faiss_SearchParameters_free(params);
     faiss_IDSelectorBitmap_free(selector);
     return rc;
 }
 
+/* FAISS 1.7.3's HNSW keeps to the index's own efSearch, or to k where that is more: so k is what is asked with. */
+static size_t ask_for(const query *q, size_t effort)
+{
+    return q->v->shape.type == VECTORS_HNSW && effort > q->pool ? effort : q->pool;
+}
+
 static rag_code ask(query *q, size_t effort, rag_err *err)
 {
-    idx_t *at = rag_alloc(q->pool * sizeof *at);
-    float *scores = rag_alloc(q->pool * sizeof *scores);
+    size_t k = ask_for(q, effort);
+    idx_t *at = rag_alloc(k * sizeof *at);
+    float *scores = rag_alloc(k * sizeof *scores);
     /* One query is one thread's work; more only wait for each other. */
     omp_set_num_threads(1);
-    rag_code code = ask_with(q, effort, at, scores) ? faiss_fail(err, "search the vector index") : RAG_OK;
+    rag_code code = ask_with(q, effort, k, at, scores) ? faiss_fail(err, "search the vector index") : RAG_OK;
     q->n = 0;
     for (size_t i = 0; code == RAG_OK && i < q->pool && at[i] >= 0; i++)
         q->list[q->n++] = (found){ scores[i], at[i] };
@@ -178,15 +216,16 @@ static rag_code ask(query *q, size_t effort, rag_err *err)
 }
 
 /* With a filter the best lie among more lists: as many more as there are fewer visible rows, so that as many are scored. */
-static rag_code ask_until(query *q, size_t k, rag_err *err)
+static rag_code look_until(query *q, size_t k, rag_err *err)
 {
     const vectors *v = q->v;
-    size_t max = v->shape.type == VECTORS_IVF ? v->shape.lists : HNSW_MAX_EFFORT;
+    bool is_ivf = v->shape.type == VECTORS_IVF;
+    size_t max = is_ivf ? v->shape.lists : HNSW_MAX_EFFORT;
     size_t effort = (v->shape.effort * v->n + q->visible - 1) / q->visible;
     rag_code code;
     do {
         effort = effort < max ? effort : max;
-        code = ask(q, effort, err);
+        code = is_ivf ? look_at_lists(q, effort, err) : ask(q, effort, err);
     } while (code == RAG_OK && q->n < k && effort < max && (effort *= 4));
     if (code == RAG_OK && q->n < k)
         look_at_all(q);
@@ -224,7 +263,7 @@ static rag_code look(query *q, size_t k, rag_err *err)
     if (v->shape.type == VECTORS_FLAT)
         return ask(q, 0, err);
     if (v->shape.type != VECTORS_SQ8 && q->visible > v->few)
-        return ask_until(q, k, err);
+        return look_until(q, k, err);
     look_at_all(q);
     return RAG_OK;
 }
@@ -244,6 +283,7 @@ rag_code vectors_search(const vectors *v, db *d, const float *x, const uint8_t *
     if (q.pool > q.visible)
         q.pool = q.visible;
     q.list = rag_alloc(q.pool * sizeof *q.list);
+    q.weight = rag_alloc(v->dim * sizeof *q.weight);
     rag_code code = look(&q, k, err);
     if (code == RAG_OK && d && !exact)
         code = score_again(&q, d, err);
@@ -254,6 +294,7 @@ rag_code vectors_search(const vectors *v, db *d, const float *x, const uint8_t *
         scores[i] = q.list[i].score;
         *n = i + 1;
     }
+    free(q.weight);
     free(q.list);
     return code;
 }

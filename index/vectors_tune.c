@@ -15,7 +15,7 @@
  *   halfway between two passages                   0.94                   0.81
  *
  * So a passage, moved by the difference of two others, stands for a question here. */
-enum { QUESTIONS = 200, BEST = 10, TARGET = 970, MAX_LOOKED_AT = 65536 };
+enum { QUESTIONS = 200, BEST = 10, TARGET = 970, MAX_LOOKED_AT = 131072 };
 
 struct truth {
     size_t dim, seen;

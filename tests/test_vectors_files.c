@@ -44,6 +44,23 @@ static void test_vectors_files__files_of_each_are_loaded_as_they_were(void **sta
     }
 }
 
+static void test_vectors_files__large_ones_are_loaded(void **state)
+{
+    enum { MANY = 70000 }; /* positions of more than a mebibyte */
+    world *w = *state;
+    vectors_identity id = identity(w, 1);
+    vectors *v, *loaded;
+    kept_row *rows = rows_of(0, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        rows[i].embedding_id = (int64_t)(i % N) + 1;
+    assert_ok(vectors_build(&v, w->d, DIM, VECTORS_SQ8, rows, MANY, NULL, &kb_err));
+    assert_ok(vectors_save(v, w->dir, &id, &kb_err));
+    assert_ok(vectors_load(&loaded, w->dir, &id, v->positions, MANY, &kb_err));
+    assert_memory_equal(loaded->positions, v->positions, MANY * sizeof *rows);
+    vectors_release(v);
+    vectors_release(loaded);
+}
+
 static void change_file(const world *w, const char *name, size_t every, bool cut)
 {
     vectors *v;
@@ -93,7 +110,9 @@ static void test_vectors_files__an_index_of_another_type_is_not_taken(void **sta
             rag_buf_init(&whole, MANIFEST_MAX);
             assert_ok(rag_file_read(path, &whole, &kb_err));
             assert_true(manifest_parse(&m, &id, rag_buf_str(&whole)));
-            m.shape = (vectors_shape){ .type = types[other], .lists = 10, .effort = 10, .trained = N };
+            m.shape.type = types[other];
+            m.shape.effort = 10;
+            m.shape.lists = m.shape.lists ? m.shape.lists : 10;
             manifest_render(text, &id, &m);
             assert_ok(rag_file_write_atomic(path, rag_str_of(text), &kb_err));
             assert_code(try_load(w, &v, N), other == t ? RAG_OK : RAG_CORRUPT);
@@ -181,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(files_of_each_are_loaded_as_they_were),
+        ROW(large_ones_are_loaded),
         ROW(changed_files_are_noticed),
         ROW(an_index_of_another_type_is_not_taken),
         ROW(manifests_are_read_back_and_nothing_else_is),
