@@ -131,6 +131,11 @@ const option option_table[] = {
       .help = "Passages that an answer is made from." },
     { "answer", "refuse_below", OPTION_NUMBER, .fallback = "0.25", .min = 0, .max = 1,
       .help = "An answer of less confidence is refused; 0 refuses only what nothing supports." },
+    { "answer", "audit", OPTION_BOOL, .fallback = "on",
+      .help = "Writes down how each answer came about, for ragctl why and ragctl replay." },
+    { "answer", "audit_max", OPTION_INT, .fallback = "10000", .min = 1, .max = 10000000,
+      .help = "Answers that are kept; the oldest go first." },
+    { "answer", "audit_days", OPTION_INT, .fallback = "30", .min = 1, .max = 36500, .help = "Days that they are kept." },
 
     { "ingest", "max_bytes", OPTION_SIZE, .fallback = "64M", .min = 1, .max = RAG_MAX_TEXT,
       .help = "Largest file that is read." },

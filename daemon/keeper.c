@@ -4,11 +4,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "daemon/keeper.h"
 #include "daemon/thread.h"
 
-enum { REFRESH_MS = 250 };
+enum { REFRESH_MS = 250, PRUNE_MS = 60 * 1000 };
 
 struct keeper {
     keeper_options opt;
@@ -17,6 +18,8 @@ struct keeper {
     pthread_cond_t stop;
     bool is_stopping; /* under mu */
     rag_index *index; /* the thread's, until it is joined */
+    rag_records *records;
+    double prune_ms; /* rag_clock_ms: when to look what of it is over the bounds */
     keeper_view last;
     char last_error[sizeof((rag_err *)0)->message];
 };
@@ -69,6 +72,21 @@ static void tell(keeper *k, bool is_opening, const rag_err *err)
     mailbox_post(k->opt.mail, &n->l);
 }
 
+/* No answer needs it. */
+static void open_records(keeper *k)
+{
+    rag_err err = { 0 };
+    rag_code code = rag_records_open(&k->records, &k->opt.records, &err);
+    if (code == RAG_CORRUPT) {
+        rag_log(RAG_WARN, "%s; it is kept as state.db.damaged, and a new one begun", err.message);
+        code = rag_records_set_aside(k->opt.records.dir, &err);
+        if (code == RAG_OK)
+            code = rag_records_open(&k->records, &k->opt.records, &err);
+    }
+    if (code != RAG_OK)
+        rag_log(RAG_ERROR, "answers and conversations are not kept: %s", err.message);
+}
+
 static void open_index(keeper *k)
 {
     rag_err err = { 0 };
@@ -78,6 +96,8 @@ static void open_index(keeper *k)
     if (code != RAG_OK) {
         rag_index_close(k->index);
         k->index = NULL;
+    } else {
+        open_records(k);
     }
     tell(k, true, &err);
 }
@@ -105,6 +125,15 @@ static void refresh(keeper *k)
             (long long)k->last.documents, (long long)k->last.chunks);
 }
 
+static void prune(keeper *k)
+{
+    bool more = false;
+    if (!k->records || rag_clock_ms() < k->prune_ms)
+        return;
+    rag_records_prune(k->records, &more, NULL); /* what is wrong with it, who writes is told */
+    k->prune_ms = rag_clock_ms() + (more ? 0 : PRUNE_MS);
+}
+
 /* False when it is time to stop. */
 static bool pause_for_next(keeper *k)
 {
@@ -126,8 +155,10 @@ static void *run(void *context)
 {
     keeper *k = context;
     open_index(k);
-    while (k->index && pause_for_next(k))
+    while (k->index && pause_for_next(k)) {
         refresh(k);
+        prune(k);
+    }
     return NULL;
 }
 
@@ -149,6 +180,11 @@ rag_code keeper_open(keeper **out, const keeper_options *opt, rag_err *err)
     return code;
 }
 
+rag_records *keeper_records(const keeper *k)
+{
+    return k->records;
+}
+
 void keeper_close(keeper *k)
 {
     if (!k)
@@ -158,6 +194,7 @@ void keeper_close(keeper *k)
     pthread_cond_signal(&k->stop);
     pthread_mutex_unlock(&k->mu);
     pthread_join(k->thread, NULL);
+    rag_records_close(k->records);
     rag_index_close(k->index);
     pthread_cond_destroy(&k->stop);
     pthread_mutex_destroy(&k->mu);

@@ -119,7 +119,8 @@ static ragd_tuning tuning_of(const rag_conf *c)
                       .passages = number(c, "answer.passages"),
                       .sentences = number(c, "answer.sentences"),
                       .refuse_below = rag_conf_number(c, "answer.refuse_below"),
-                      .max_tokens = number(c, "llm.max_tokens") };
+                      .max_tokens = number(c, "llm.max_tokens"),
+                      .audit = rag_conf_bool(c, "answer.audit") };
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(rag_conf_string(c, "answer.mode"), modes[i]) == 0)
             t.mode = modes[i];
@@ -140,6 +141,8 @@ static ragd_options options_of(const rag_conf *c, const flags *f)
 {
     ragd_options o = { .storage_dir = rag_conf_path(c, "storage.dir"),
                        .keep_generations = number(c, "storage.keep_generations"),
+                       .audit_max = number(c, "answer.audit_max"),
+                       .audit_days = number(c, "answer.audit_days"),
                        .title_weight = weight(c, "search.title_weight"),
                        .heading_weight = weight(c, "search.heading_weight"),
                        .listen = rag_conf_string(c, "http.listen"),

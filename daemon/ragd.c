@@ -152,6 +152,8 @@ static void tell_what_needs_a_restart(const ragd_options *a, const ragd_options 
     compare("storage", same(a->storage_dir, b->storage_dir) && a->keep_generations == b->keep_generations);
     compare("search.title_weight", a->title_weight == b->title_weight);
     compare("search.heading_weight", a->heading_weight == b->heading_weight);
+    compare("answer.audit_days", a->audit_days == b->audit_days);
+    compare("answer.audit_max", a->audit_max == b->audit_max);
     compare("unix", same(a->unix_path, b->unix_path) && a->unix_mode == b->unix_mode);
     compare("http", same(a->listen, b->listen) && a->header_timeout_ms == b->header_timeout_ms &&
                         a->body_timeout_ms == b->body_timeout_ms && a->idle_timeout_ms == b->idle_timeout_ms &&
@@ -233,6 +235,7 @@ static void on_index(void *context, rag_index *index, const rag_err *err)
         return;
     }
     d->index = index;
+    d->records = keeper_records(d->keeper);
     start_workers(d);
     d->is_ready = true;
 }
@@ -267,6 +270,9 @@ static void on_embedder(void *context, const rag_err *err)
                                       .keep_generations = d->opt.keep_generations,
                                       .title_weight = d->opt.title_weight,
                                       .heading_weight = d->opt.heading_weight },
+                           .records = { .dir = d->opt.storage_dir,
+                                        .max_answers = d->opt.audit_max,
+                                        .keep_days = d->opt.audit_days },
                            .mail = d->mail,
                            .on_open = on_index,
                            .on_view = on_view,

@@ -19,6 +19,7 @@
 typedef struct ragd_options {
     const char *storage_dir;
     int keep_generations;
+    int audit_max, audit_days; /* records of answers that are kept, and how long */
     double title_weight, heading_weight; /* as in rag_index_options */
     const char *listen, *unix_path, *key_file; /* listen "off", unix_path "" */
     int unix_mode;

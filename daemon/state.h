@@ -1,5 +1,5 @@
 /* daemon/state.h: the daemon itself, as its files share it.  Everything here is the loop's, but for
- * `mail`, `queue`, `model` and `index`, which do not change once the threads run. */
+ * `mail`, `queue`, `model`, `index` and `records`, which do not change once the threads run. */
 #ifndef RAG_DAEMON_STATE_H
 #define RAG_DAEMON_STATE_H
 
@@ -30,6 +30,7 @@ struct ragd {
     model *model;
     keeper *keeper;
     rag_index *index; /* NULL until it is open */
+    rag_records *records; /* likewise; it stays NULL when state.db cannot be had */
     worker **workers;
     int n_workers;
     auth_keys *keys;  /* NULL: TCP asks for none */

@@ -4,6 +4,7 @@
 #ifndef RAG_DAEMON_TUNING_H
 #define RAG_DAEMON_TUNING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ typedef struct ragd_tuning {
     int sentences;            /* of an extract */
     double refuse_below;      /* confidence */
     int max_tokens;           /* of a generated answer */
+    bool audit;               /* answers are written down */
 } ragd_tuning;
 
 #endif
