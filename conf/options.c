@@ -137,6 +137,13 @@ const option option_table[] = {
       .help = "Answers that are kept; the oldest go first." },
     { "answer", "audit_days", OPTION_INT, .fallback = "30", .min = 1, .max = 36500, .help = "Days that they are kept." },
 
+    { "conversation", "keep", OPTION_DURATION, .fallback = "24h", .min = 1, .max = 365.0 * DAY,
+      .help = "A conversation is forgotten when it was not used for this time." },
+    { "conversation", "turns", OPTION_INT, .fallback = "20", .min = 0, .max = 1000,
+      .help = "Turns of a conversation that are kept, the newest; 0 keeps none: every question stands alone." },
+    { "conversation", "limit", OPTION_INT, .fallback = "10000", .min = 1, .max = 10000000,
+      .help = "Conversations that are kept; the longest unused go first." },
+
     { "ingest", "max_bytes", OPTION_SIZE, .fallback = "64M", .min = 1, .max = RAG_MAX_TEXT,
       .help = "Largest file that is read." },
     { "ingest", "chunk_tokens", OPTION_INT, .fallback = "256", .min = 32, .max = 320,

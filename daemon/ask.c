@@ -49,6 +49,7 @@ static void refuse(const ask *a, answer_result *result)
 static void finish(job *j, ask *a)
 {
     ask_render(j, a, &j->body);
+    ask_remember(j, a); /* before the last event: the next question may come at once */
     if (a->is_stream) {
         if (a->sent.len == 0)
             ask_tell_delta(j, a->result.answer);
@@ -160,6 +161,22 @@ static void step_search(job *j, rag_reader *r)
     search_run(j, r, &a->search, step_collect);
 }
 
+static void embed_question(job *j, ask *a)
+{
+    j->embed.counted = a->question;
+    job_embed(j, RAG_EMBED_QUERY, &a->search.query, 1, j->tuning.question_tokens, step_search);
+}
+
+static void step_recall(job *j, rag_reader *r)
+{
+    ask *a = j->state;
+    (void)r;
+    if (ask_recall(j, a))
+        embed_question(j, a);
+    else
+        job_finish(j);
+}
+
 /* ---- the route ---------------------------------------------------------------------- */
 
 static bool has_decoder_for(job *j, const ask *a)
@@ -191,5 +208,8 @@ void route_ask(ragd *d, http_request *q, const rag_str *args)
     job_deadline(j, deadline_ms);
     if (a->is_stream)
         job_stream(j);
-    job_embed(j, RAG_EMBED_QUERY, &a->search.query, 1, j->tuning.question_tokens, step_search);
+    if (a->is_continued && j->tuning.remembers)
+        job_work(j, step_recall);
+    else
+        embed_question(j, a);
 }

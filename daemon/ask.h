@@ -1,6 +1,7 @@
 /* daemon/ask.h: one question's way to its answer.
  *
  *   loop     read the request
+ *   search   read the conversation, make a follow-up stand alone  (with a conversation_id)
  *   model    embed the question
  *   search   search
  *   model    score the hits                 (with a reranker)
@@ -8,7 +9,7 @@
  *   model    embed the sentences
  *   search   rank, extract, read the quotes back                   ─> draft
  *   model    decode                                                ─> delta …
- *   search   check, read the quotes back, choose                   ─> delta, citation …, done
+ *   search   check, read the quotes back, choose, keep the turn    ─> delta, citation …, done
  *
  * Each step does what the time that is left allows: without vectors term overlap ranks, and
  * when the deadline is over the extract is the answer. */
@@ -16,6 +17,7 @@
 #define RAG_DAEMON_ASK_H
 
 #include "daemon/answer.h"
+#include "daemon/followup.h"
 #include "daemon/json.h"
 #include "daemon/request.h"
 #include "daemon/search.h"
@@ -24,10 +26,13 @@ typedef enum ask_mode { ASK_AUTO, ASK_GENERATE, ASK_EXTRACT, ASK_SPAN } ask_mode
 
 typedef struct ask {
     char *answer_id, *conversation_id;
+    bool is_continued;      /* the request named the conversation */
+    rag_str question;       /* as it was asked */
+    followup followup;      /* search.query is its question */
     ask_mode mode;
     bool is_stream, explain;
     rag_llm_sampling sampling;
-    search search;          /* its query is the question */
+    search search;          /* its query is the question, made to stand alone */
     float *question_vector; /* NULL: there was no time */
     int dim;
     answer_evidence evidence;
@@ -42,6 +47,15 @@ typedef struct ask {
 
 /* ask_request.c: fills a and the job's deadline; false with the job's problem. */
 bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms);
+
+/* ask_turns.c, on a search thread. */
+/* Reads the conversation and makes the question stand alone; false with the job's problem when it is another's. */
+bool ask_recall(job *j, ask *a);
+void ask_remember(job *j, const ask *a);
+static inline bool ask_is_resolved(const ask *a)
+{
+    return !rag_str_eq(a->question, a->search.query);
+}
 
 /* What generated text must stand up to. */
 /* How many of the decoder's passages may support what it says: in `auto` the best alone, so that the decoder speaks only

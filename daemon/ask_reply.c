@@ -86,6 +86,8 @@ void ask_render(job *j, const ask *a, rag_buf *out)
     json_open(&w, NULL, '{');
     json_cstr(&w, "answer_id", a->answer_id);
     json_cstr(&w, "conversation_id", a->conversation_id);
+    if (ask_is_resolved(a))
+        json_str(&w, "resolved_question", a->search.query);
     json_cstr(&w, "outcome", r->refused ? "refused" : "answered");
     json_cstr(&w, "mode", r->mode);
     json_str(&w, "answer", r->answer);
@@ -98,6 +100,7 @@ void ask_render(job *j, const ask *a, rag_buf *out)
     render_timings(&w, j, a);
     if (a->explain) {
         json_open(&w, "explain", '{');
+        json_cstr(&w, "followup", followup_cue_name(a->followup.cue));
         render_passages(&w, "passages", a);
         render_explanation(&w, &a->search);
         json_close(&w, '}');
@@ -126,6 +129,8 @@ void ask_tell_start(job *j, const ask *a)
     begin_event(&w, &out);
     json_cstr(&w, "answer_id", a->answer_id);
     json_cstr(&w, "conversation_id", a->conversation_id);
+    if (ask_is_resolved(a))
+        json_str(&w, "resolved_question", a->search.query);
     json_cstr(&w, "request_id", j->request_id);
     json_int(&w, "generation", rag_snapshot_generation(j->snapshot));
     end_event(&w, j, "meta");

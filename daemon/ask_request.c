@@ -57,7 +57,7 @@ static bool read_question(job *j, const fields *f, ask *a)
         return false;
     if (!search_has_text(question))
         return problem_set(f->bad, 400, "empty_question", "question", "'question' is empty");
-    a->search.query = rag_arena_str(j->arena, question);
+    a->question = a->search.query = rag_arena_str(j->arena, question);
     return true;
 }
 
@@ -68,6 +68,7 @@ static bool read_conversation(job *j, const fields *f, ask *a)
         return false;
     if (fields_has(f, "conversation_id") && id.len == 0)
         return problem_set(f->bad, 400, "invalid_value", "conversation_id", "'conversation_id' is empty");
+    a->is_continued = id.len > 0;
     a->conversation_id = id.len > 0 ? rag_arena_cstr(j->arena, id) : render_random_id(j->arena, "c-");
     return true;
 }

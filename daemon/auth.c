@@ -1,5 +1,6 @@
 /* daemon/auth.c */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -77,18 +78,35 @@ void auth_free(auth_keys *k)
     free(k);
 }
 
-bool auth_accepts(const auth_keys *k, rag_str header)
+static bool hash_of(rag_str header, rag_sha256 *out)
 {
     static const char scheme[] = "bearer ";
     size_t n = sizeof scheme - 1;
     if (header.len <= n || strncasecmp(header.ptr, scheme, n) != 0)
         return false;
-    rag_sha256 given = rag_sha256_of(rag_str_trim(rag_str_sub(header, n, header.len)));
+    *out = rag_sha256_of(rag_str_trim(rag_str_sub(header, n, header.len)));
+    return true;
+}
+
+bool auth_accepts(const auth_keys *k, rag_str header)
+{
+    rag_sha256 given;
+    if (!hash_of(header, &given))
+        return false;
     bool is_known = false; /* every key is looked at, whichever fits */
     for (size_t i = 0; i < k->n; i++)
         is_known |= rag_equal_constant_time((rag_str){ (const char *)given.bytes, sizeof given.bytes },
                                             (rag_str){ (const char *)k->digests[i].bytes, sizeof given.bytes });
     return is_known;
+}
+
+void auth_name(rag_str header, char *out, size_t size)
+{
+    rag_sha256 hash;
+    char hex[65] = "";
+    if (hash_of(header, &hash))
+        rag_sha256_hex(&hash, hex);
+    snprintf(out, size, "key:%.16s", hex);
 }
 
 bool auth_is_loopback(const char *listen)

@@ -18,6 +18,9 @@ void auth_free(auth_keys *k); /* copes with NULL */
 /* `header` is the value of Authorization. */
 bool auth_accepts(const auth_keys *k, rag_str header);
 
+/* A name for the caller behind a header that was accepted: of its key's hash, never the key. */
+void auth_name(rag_str header, char *out, size_t size);
+
 /* True when nobody but this machine can reach "ADDRESS:PORT", and for "off". */
 bool auth_is_loopback(const char *listen);
 

@@ -108,6 +108,7 @@ http_request *request_new(http_conn *c)
     q->server = c->server;
     q->conn = c;
     q->is_local = c->is_local;
+    q->uid = c->uid;
     q->arena = rag_arena_new();
     q->head = (http_head){ .method = HTTP_OTHER, .minor = 1 };
     rag_buf_init(&q->body, c->server->options.max_body_bytes);
@@ -145,6 +146,11 @@ rag_str http_request_path(const http_request *q)
 bool http_request_is_local(const http_request *q)
 {
     return q->is_local;
+}
+
+int64_t http_request_uid(const http_request *q)
+{
+    return q->uid;
 }
 
 bool http_request_param(const http_request *q, const char *name, rag_str *out)

@@ -56,6 +56,7 @@ http_method http_request_method(const http_request *q);
 const char *http_request_id(const http_request *q);   /* "r-" and 16 hex digits; also sent as X-Request-Id */
 rag_str http_request_path(const http_request *q);     /* percent-decoded, without the query string */
 bool http_request_is_local(const http_request *q);    /* came by the Unix socket */
+int64_t http_request_uid(const http_request *q);      /* of the process at its other end; -1: not known */
 /* A query parameter, percent-decoded; false when absent. Twice the same name: the request was refused before. */
 bool http_request_param(const http_request *q, const char *name, rag_str *out);
 /* Names of the parameters, to refuse unknown ones; NULL behind the last. */

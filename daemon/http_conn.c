@@ -362,6 +362,13 @@ static bool admit(http_server *s, bool *is_surplus)
     return true;
 }
 
+static int64_t peer_of(int fd, bool is_local)
+{
+    struct ucred peer;
+    socklen_t n = sizeof peer;
+    return is_local && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 ? (int64_t)peer.uid : -1;
+}
+
 void conn_open(http_server *s, int fd, bool is_local)
 {
     static const int on = 1;
@@ -378,6 +385,7 @@ void conn_open(http_server *s, int fd, bool is_local)
     c->server = s;
     c->fd = fd;
     c->is_local = is_local;
+    c->uid = peer_of(fd, is_local);
     c->is_surplus = is_surplus;
     c->is_first = true;
     c->in = evbuffer_new();

@@ -33,6 +33,7 @@ struct http_conn {
     http_server *server;
     int fd;
     bool is_local;
+    int64_t uid;          /* of the peer on the Unix socket; -1 = not known */
     bool is_surplus;      /* above max_connections: gets its 503 */
     struct event *io, *deadline, *stall;
     struct evbuffer *in, *out;
@@ -57,6 +58,7 @@ struct http_request {
     rag_buf body;
     char id[20];
     bool is_local;
+    int64_t uid;
     bool is_handed;       /* on_request has it */
     bool is_streaming, is_chunked;
     void (*on_leave)(void *context);

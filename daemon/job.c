@@ -131,6 +131,16 @@ static const problem *why_not(const ragd *d, const lane *way, problem *p)
     return p->status ? p : NULL;
 }
 
+static void name_caller(const ragd *d, http_request *q, char *out, size_t size)
+{
+    if (http_request_uid(q) >= 0)
+        snprintf(out, size, "uid:%lld", (long long)http_request_uid(q));
+    else if (d->keys)
+        auth_name(http_request_header(q, "Authorization"), out, size);
+    else
+        snprintf(out, size, "tcp");
+}
+
 job *job_new(ragd *d, http_request *q, lane *way)
 {
     problem p;
@@ -150,6 +160,7 @@ job *job_new(ragd *d, http_request *q, lane *way)
                 .content_type = "application/json",
                 .done.deliver = deliver_done };
     strncpy(j->request_id, http_request_id(q), sizeof j->request_id - 1);
+    name_caller(d, q, j->caller, sizeof j->caller);
     rag_buf_init(&j->body, RAG_MAX_REPLY);
     way->active++;
     link_live(d, j);
@@ -210,7 +221,8 @@ void job_embed(job *j, rag_embed_role role, const rag_str *texts, size_t n, size
 {
     embedding *e = &j->embed;
     double ms = e->ms;
-    *e = (embedding){ .role = role, .texts = texts, .n = n, .max_tokens = max_tokens, .ms = ms };
+    rag_str counted = e->counted;
+    *e = (embedding){ .role = role, .texts = texts, .n = n, .max_tokens = max_tokens, .counted = counted, .ms = ms };
     e->vectors = rag_arena_array(j->arena, n > 0 ? n : 1, sizeof *e->vectors);
     j->step = then;
     model_embed(j->d->model, j);

@@ -120,6 +120,7 @@ static ragd_tuning tuning_of(const rag_conf *c)
                       .sentences = number(c, "answer.sentences"),
                       .refuse_below = rag_conf_number(c, "answer.refuse_below"),
                       .max_tokens = number(c, "llm.max_tokens"),
+                      .remembers = number(c, "conversation.turns") > 0,
                       .audit = rag_conf_bool(c, "answer.audit") };
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(rag_conf_string(c, "answer.mode"), modes[i]) == 0)
@@ -143,6 +144,9 @@ static ragd_options options_of(const rag_conf *c, const flags *f)
                        .keep_generations = number(c, "storage.keep_generations"),
                        .audit_max = number(c, "answer.audit_max"),
                        .audit_days = number(c, "answer.audit_days"),
+                       .conversation_ms = rag_conf_int(c, "conversation.keep"),
+                       .conversation_turns = number(c, "conversation.turns"),
+                       .conversations = number(c, "conversation.limit"),
                        .title_weight = weight(c, "search.title_weight"),
                        .heading_weight = weight(c, "search.heading_weight"),
                        .listen = rag_conf_string(c, "http.listen"),

@@ -22,7 +22,8 @@ static void hand_on(model *m, job *j)
 
 static bool check_length(model *m, job *j, rag_str text)
 {
-    size_t n = j->embed.max_tokens > 0 ? rag_embed_count(m->embedder, text) : 0;
+    rag_str counted = j->embed.counted.len > 0 ? j->embed.counted : text;
+    size_t n = j->embed.max_tokens > 0 ? rag_embed_count(m->embedder, counted) : 0;
     if (n > j->embed.max_tokens)
         return problem_set(&j->bad, 413, "question_too_long", "question", "the question has %zu tokens, %zu are allowed",
                            n, j->embed.max_tokens);

@@ -154,6 +154,8 @@ static void tell_what_needs_a_restart(const ragd_options *a, const ragd_options 
     compare("search.heading_weight", a->heading_weight == b->heading_weight);
     compare("answer.audit_days", a->audit_days == b->audit_days);
     compare("answer.audit_max", a->audit_max == b->audit_max);
+    compare("conversation", a->conversation_ms == b->conversation_ms && a->conversation_turns == b->conversation_turns &&
+                                a->conversations == b->conversations);
     compare("unix", same(a->unix_path, b->unix_path) && a->unix_mode == b->unix_mode);
     compare("http", same(a->listen, b->listen) && a->header_timeout_ms == b->header_timeout_ms &&
                         a->body_timeout_ms == b->body_timeout_ms && a->idle_timeout_ms == b->idle_timeout_ms &&
@@ -272,7 +274,10 @@ static void on_embedder(void *context, const rag_err *err)
                                       .heading_weight = d->opt.heading_weight },
                            .records = { .dir = d->opt.storage_dir,
                                         .max_answers = d->opt.audit_max,
-                                        .keep_days = d->opt.audit_days },
+                                        .keep_days = d->opt.audit_days,
+                                        .max_conversations = d->opt.conversations,
+                                        .max_turns = d->opt.conversation_turns,
+                                        .conversation_ms = d->opt.conversation_ms },
                            .mail = d->mail,
                            .on_open = on_index,
                            .on_view = on_view,

@@ -20,6 +20,8 @@ typedef struct ragd_options {
     const char *storage_dir;
     int keep_generations;
     int audit_max, audit_days; /* records of answers that are kept, and how long */
+    int64_t conversation_ms; /* a conversation ends when it was not used for so long */
+    int conversation_turns, conversations; /* that are kept */
     double title_weight, heading_weight; /* as in rag_index_options */
     const char *listen, *unix_path, *key_file; /* listen "off", unix_path "" */
     int unix_mode;

@@ -39,6 +39,7 @@ typedef struct embedding {
     const rag_str *texts;
     size_t n;
     size_t max_tokens;  /* of a text: 413 above; 0 = cut at the window */
+    rag_str counted;    /* whose tokens count; empty: the text's own */
     float **vectors;    /* in the arena; NULL where there was no time */
     int dim;
     double ms;          /* spent embedding for this job, all calls together */
@@ -90,6 +91,7 @@ struct job {
     ragd_tuning tuning;
     char request_id[40];
     bool may_see_all;    /* groups do not matter for this caller */
+    char caller[40];     /* "uid:1000", "key:" and a part of its hash, or "tcp" */
     double accepted_ms, started_ms, deadline_ms; /* rag_clock_ms; 0 = none */
     job_step *step;
     job *next;

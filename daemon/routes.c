@@ -20,6 +20,8 @@ typedef struct route {
 static const route table[] = {
     { HTTP_POST, "/v1/ask", route_ask, false, "" },
     { HTTP_POST, "/v1/search", route_search, false, "" },
+    { HTTP_GET, "/v1/conversations/{}", route_conversation, false, "" },
+    { HTTP_DELETE, "/v1/conversations/{}", route_forget, false, "" },
     { HTTP_GET, "/v1/documents", route_documents, false, " collection limit after " },
     { HTTP_GET, "/v1/documents/{}", route_document, false, "" },
     { HTTP_GET, "/v1/documents/{}/text", route_document_text, false, " start end " },
@@ -122,7 +124,7 @@ void route_request(void *context, http_request *q)
             run(d, r, q, args);
             return;
         }
-        allow = r->method == HTTP_GET ? "GET, HEAD" : "POST";
+        allow = r->method == HTTP_DELETE ? "GET, HEAD, DELETE" : r->method == HTTP_GET ? "GET, HEAD" : "POST";
     }
     if (allow)
         reply_wrong_method(d, q, allow);

@@ -27,6 +27,7 @@ typedef struct ragd_tuning {
     int sentences;            /* of an extract */
     double refuse_below;      /* confidence */
     int max_tokens;           /* of a generated answer */
+    bool remembers;           /* turns of conversations are kept */
     bool audit;               /* answers are written down */
 } ragd_tuning;
 

@@ -330,6 +330,162 @@ static void test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_n
     world_free(w);
 }
 
+/* ---- conversations ------------------------------------------------------------------ */
+
+static void test_daemon_ask__a_follow_up_is_resolved_with_the_turns_before(void **state)
+{
+    (void)state;
+    cJSON *first = world_ask(the_world, "What does express shipping cost?", ",\"conversation_id\":\"follow\"");
+    cJSON *again = world_ask(the_world, "How long does it take?", ",\"conversation_id\":\"follow\",\"explain\":true");
+    cJSON *other = world_ask(the_world, "How long does it take?", ",\"conversation_id\":\"another\"");
+    const char *resolved = json_text(again, "resolved_question");
+    assert_null(cJSON_GetObjectItemCaseSensitive(first, "resolved_question"));
+    assert_null(cJSON_GetObjectItemCaseSensitive(other, "resolved_question"));
+    assert_non_null(strstr(resolved, "express shipping"));
+    assert_string_not_equal(json_text(json_item(again, "explain"), "followup"), "none");
+    cJSON *c = world_json(the_world, "GET", "/v1/conversations/follow", NULL);
+    cJSON *turns = json_item(c, "turns"), *second = cJSON_GetArrayItem(turns, 1);
+    assert_int_equal(cJSON_GetArraySize(turns), 2);
+    assert_string_equal(json_text(second, "question"), "How long does it take?");
+    assert_string_equal(json_text(second, "resolved_question"), resolved);
+    assert_string_equal(json_text(second, "answer"), json_text(again, "answer"));
+    assert_string_equal(json_text(second, "answer_id"), json_text(again, "answer_id"));
+    assert_true(cJSON_GetArraySize(json_item(second, "documents")) > 0);
+    cJSON_Delete(first);
+    cJSON_Delete(again);
+    cJSON_Delete(other);
+    cJSON_Delete(c);
+}
+
+static void test_daemon_ask__what_is_searched_for_is_the_resolved_question(void **state)
+{
+    (void)state;
+    cJSON_Delete(world_ask(the_world, "What does express shipping cost?", ",\"conversation_id\":\"s\",\"mode\":\"extract\""));
+    cJSON *a = world_ask(the_world, "How long does it take?", ",\"conversation_id\":\"s\",\"mode\":\"extract\"");
+    cJSON *b = world_ask(the_world, json_text(a, "resolved_question"), ",\"mode\":\"extract\"");
+    assert_string_equal(json_text(a, "answer"), json_text(b, "answer"));
+    assert_true(json_value(a, "confidence") == json_value(b, "confidence"));
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+}
+
+static void test_daemon_ask__the_next_question_finds_the_turn_of_a_stream(void **state)
+{
+    reply r;
+    (void)state;
+    world_call(the_world, "POST", "/v1/ask",
+               "{\"question\":\"What does express shipping cost?\",\"conversation_id\":\"streamed\",\"stream\":true}", &r);
+    reply_free(&r);
+    cJSON *a = world_ask(the_world, "How long does it take?", ",\"conversation_id\":\"streamed\"");
+    assert_non_null(cJSON_GetObjectItemCaseSensitive(a, "resolved_question"));
+    cJSON_Delete(a);
+}
+
+static int status_of(const world *w, const char *method, const char *path, const char *body, bool tcp, const char *code)
+{
+    reply r;
+    int status = tcp ? world_call_tcp(w, method, path, "", body, &r) : world_call(w, method, path, body, &r);
+    if (code)
+        assert_non_null(strstr(r.body.ptr, code));
+    reply_free(&r);
+    return status;
+}
+
+static void test_daemon_ask__another_callers_conversation_is_not_found(void **state)
+{
+    static const char body[] = "{\"question\":\"warranty\",\"conversation_id\":\"mine\"}";
+    static const char code[] = "conversation_not_found", path[] = "/v1/conversations/mine";
+    (void)state;
+    assert_int_equal(status_of(the_world, "POST", "/v1/ask", body, false, NULL), 200);
+    assert_int_equal(status_of(the_world, "POST", "/v1/ask", body, true, code), 404);
+    assert_int_equal(status_of(the_world, "GET", path, NULL, true, code), 404);
+    assert_int_equal(status_of(the_world, "DELETE", path, NULL, true, code), 404);
+    assert_int_equal(status_of(the_world, "GET", path, NULL, false, NULL), 200);
+    assert_int_equal(status_of(the_world, "POST", path, NULL, false, NULL), 405);
+}
+
+static void test_daemon_ask__keys_are_callers_of_their_own(void **state)
+{
+    static const char body[] = "{\"question\":\"warranty\",\"conversation_id\":\"k\"}";
+    reply r;
+    world *w = world_new();
+    char *keys = world_path(w, "keys"), option[160];
+    (void)state;
+    world_fill(w);
+    FILE *f = fopen(keys, "w");
+    fputs("one\ntwo\n", f);
+    fclose(f);
+    snprintf(option, sizeof option, "http.key_file=%s", keys);
+    START(w, "--set", option);
+    assert_int_equal(world_call_tcp(w, "POST", "/v1/ask", "Authorization: Bearer one\r\n", body, &r), 200);
+    reply_free(&r);
+    assert_int_equal(world_call_tcp(w, "POST", "/v1/ask", "Authorization: Bearer two\r\n", body, &r), 404);
+    reply_free(&r);
+    assert_int_equal(world_call_tcp(w, "GET", "/v1/conversations/k", "Authorization: Bearer one\r\n", NULL, &r), 200);
+    reply_free(&r);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    free(keys);
+    world_free(w);
+}
+
+static void test_daemon_ask__a_deleted_conversation_is_forgotten(void **state)
+{
+    (void)state;
+    cJSON_Delete(world_ask(the_world, "What does express shipping cost?", ",\"conversation_id\":\"gone\""));
+    cJSON *deleted = world_json(the_world, "DELETE", "/v1/conversations/gone", NULL);
+    assert_true(cJSON_IsTrue(json_item(deleted, "deleted")));
+    assert_int_equal(status_of(the_world, "GET", "/v1/conversations/gone", NULL, false, "conversation_not_found"), 404);
+    assert_int_equal(status_of(the_world, "DELETE", "/v1/conversations/gone", NULL, false, NULL), 404);
+    cJSON *a = world_ask(the_world, "How long does it take?", ",\"conversation_id\":\"gone\"");
+    assert_null(cJSON_GetObjectItemCaseSensitive(a, "resolved_question"));
+    cJSON_Delete(deleted);
+    cJSON_Delete(a);
+}
+
+static void test_daemon_ask__conversations_outlive_a_restart_and_damage_only_loses_them(void **state)
+{
+    world *w = world_new();
+    char *db = world_path(w, "data/state.db");
+    (void)state;
+    world_fill(w);
+    START(w);
+    cJSON_Delete(world_ask(w, "What does express shipping cost?", ",\"conversation_id\":\"c\""));
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    START(w);
+    cJSON *a = world_ask(w, "How long does it take?", ",\"conversation_id\":\"c\"");
+    assert_non_null(cJSON_GetObjectItemCaseSensitive(a, "resolved_question"));
+    cJSON_Delete(a);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    FILE *f = fopen(db, "w");
+    for (int i = 0; i < 100; i++)
+        fputs("this is no database\n", f);
+    fclose(f);
+    START(w);
+    assert_true(world_log_has(w, "state.db.damaged"));
+    a = world_ask(w, "How long does it take?", ",\"conversation_id\":\"c\"");
+    assert_null(cJSON_GetObjectItemCaseSensitive(a, "resolved_question"));
+    cJSON_Delete(a);
+    cJSON_Delete(world_json(w, "GET", "/v1/conversations/c", NULL));
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    free(db);
+    world_free(w);
+}
+
+static void test_daemon_ask__without_turns_every_question_stands_alone(void **state)
+{
+    world *w = world_new();
+    (void)state;
+    world_fill(w);
+    START(w, "--set", "conversation.turns=0");
+    cJSON_Delete(world_ask(w, "What does express shipping cost?", ",\"conversation_id\":\"c\""));
+    cJSON *a = world_ask(w, "How long does it take?", ",\"conversation_id\":\"c\"");
+    assert_null(cJSON_GetObjectItemCaseSensitive(a, "resolved_question"));
+    assert_int_equal(status_of(w, "GET", "/v1/conversations/c", NULL, false, NULL), 404);
+    cJSON_Delete(a);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
 /* ---- what is not there -------------------------------------------------------------- */
 
 static void test_daemon_ask__empty_knowledge_base_refuses_politely(void **state)
@@ -447,6 +603,14 @@ int main(void)
         cmocka_unit_test(test_daemon_ask__draft_is_the_extract_with_its_citations),
         cmocka_unit_test(test_daemon_ask__a_stream_that_fails_early_has_its_status),
         cmocka_unit_test(test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_nothing),
+        cmocka_unit_test(test_daemon_ask__a_follow_up_is_resolved_with_the_turns_before),
+        cmocka_unit_test(test_daemon_ask__what_is_searched_for_is_the_resolved_question),
+        cmocka_unit_test(test_daemon_ask__the_next_question_finds_the_turn_of_a_stream),
+        cmocka_unit_test(test_daemon_ask__another_callers_conversation_is_not_found),
+        cmocka_unit_test(test_daemon_ask__keys_are_callers_of_their_own),
+        cmocka_unit_test(test_daemon_ask__a_deleted_conversation_is_forgotten),
+        cmocka_unit_test(test_daemon_ask__conversations_outlive_a_restart_and_damage_only_loses_them),
+        cmocka_unit_test(test_daemon_ask__without_turns_every_question_stands_alone),
         cmocka_unit_test(test_daemon_ask__empty_knowledge_base_refuses_politely),
         cmocka_unit_test(test_daemon_ask__without_a_decoder_auto_extracts_and_generate_is_503),
         cmocka_unit_test(test_daemon_ask__while_the_decoder_loads_auto_extracts_and_generate_waits),
