@@ -235,7 +235,7 @@ static void print_side(FILE *out, char name, const char *file, const eval_saved 
 static void print_difference(FILE *out, eval_metric m, const eval_difference *d)
 {
     char label[64], worse[32] = "", p[16] = "-";
-    int digits = eval_metrics[m].is_time ? 1 : 3;
+    int digits = eval_metric_digits(m);
     snprintf(label, sizeof label, "%s%s", eval_metrics[m].label, eval_metric_scope(m));
     if (d->n)
         snprintf(worse, sizeof worse, "%zu, %zu", d->better, d->worse);

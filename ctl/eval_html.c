@@ -104,13 +104,12 @@ static void put_figures(rag_buf *out, const eval_run *r)
                       "<tr><th>figure</th><th>value</th><th>95 % interval</th><th>0 to 1</th><th>questions</th></tr>\n");
     for (eval_metric m = 0; m < EVAL_METRICS; m++) {
         const eval_estimate *e = &r->estimates[m];
-        bool is_time = eval_metrics[m].is_time;
+        int digits = eval_metric_digits(m);
         if (isnan(e->value))
             continue;
         rag_buf_putf(out, "<tr><td>%s%s</td><td class=\"number\">%.*f</td><td class=\"number\">%.*f to %.*f</td><td>",
-                     eval_metrics[m].label, eval_metric_scope(m), is_time ? 1 : 3, e->value, is_time ? 1 : 3, e->low,
-                     is_time ? 1 : 3, e->high);
-        if (!is_time)
+                     eval_metrics[m].label, eval_metric_scope(m), digits, e->value, digits, e->low, digits, e->high);
+        if (digits == 3)
             eval_plot_interval(out, e);
         rag_buf_putf(out, "</td><td class=\"number\">%zu</td></tr>\n", e->n);
     }

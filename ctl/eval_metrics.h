@@ -22,6 +22,10 @@
  *   inclusion    1 if normalise(gold) is a substring of normalise(answer)
  *                The best over the gold answers counts.  normalise and tokens: see eval_normalise.
  *
+ *   Length, of answers that are no refusal, without their markers.
+ *   words        runs of characters that are not white space; answers to questions that are not Chinese
+ *   characters   that are not white space; answers to Chinese questions
+ *
  *   Citations of answers that are no refusal.
  *   citation precision   right citations / citations; a citation is right when its quote overlaps a gold span
  *   citation recall      gold spans that some citation overlaps / gold spans; a refusal cites none
@@ -78,6 +82,8 @@ typedef enum eval_metric {
     EVAL_EXACT_MATCH,
     EVAL_F1,
     EVAL_INCLUSION,
+    EVAL_ANSWER_WORDS,
+    EVAL_ANSWER_CHARS,
     EVAL_CITATION_PRECISION,
     EVAL_CITATION_RECALL,
     EVAL_CITED_DOCUMENTS,
@@ -105,6 +111,8 @@ typedef struct eval_metric_row {
 extern const eval_metric_row eval_metrics[EVAL_METRICS];
 /* EVAL_METRICS when no row has that key. */
 eval_metric eval_metric_find(const char *key);
+/* Digits behind the point that say something: 3 for shares, 1 for times and lengths. */
+int eval_metric_digits(eval_metric m);
 /* What is ranked: " by document", " by gold span", or "" for other figures. */
 const char *eval_metric_scope(eval_metric m);
 
@@ -124,6 +132,8 @@ bool eval_by_characters(bool is_chinese, rag_str gold);
 double eval_exact_match(rag_str answer, rag_str gold, bool zh);
 double eval_f1(rag_str answer, rag_str gold, bool zh);
 double eval_includes(rag_str text, rag_str gold, bool zh); /* 0 for a gold answer of nothing */
+
+size_t eval_length(rag_str text, bool zh); /* characters (zh), or words */
 
 /* Appends text without the markers [1], [2] … and the space before each. */
 void eval_strip_markers(rag_str text, rag_buf *out);

@@ -95,7 +95,7 @@ void eval_report_print(FILE *out, const eval_run *r)
     print_ranking(out, r);
     print_figures(out, r, NULL, EVAL_ANSWER_IN_1, EVAL_ANSWER_IN_5);
     if (!r->opt.search_only) {
-        print_figures(out, r, "answers", EVAL_EXACT_MATCH, EVAL_INCLUSION);
+        print_figures(out, r, "answers", EVAL_EXACT_MATCH, EVAL_ANSWER_CHARS);
         print_figures(out, r, "citations", EVAL_CITATION_PRECISION, EVAL_EXACT_QUOTES);
         print_figures(out, r, "refusals", EVAL_REFUSAL_PRECISION, EVAL_WRONGLY_REFUSED);
         print_figures(out, r, "confidence", EVAL_RIGHT, EVAL_AUROC);

@@ -291,6 +291,16 @@ static void score_refusal(eval_run *r, size_t question, bool is_refused)
 }
 
 /* Markers are no part of what is said. */
+static void score_length(eval_run *r, size_t question, const char *answer)
+{
+    bool zh = r->set->questions[question].is_chinese;
+    rag_buf plain;
+    rag_buf_init(&plain, RAG_MAX_REPLY);
+    eval_strip_markers(rag_str_of(answer), &plain);
+    set(r, zh ? EVAL_ANSWER_CHARS : EVAL_ANSWER_WORDS, question, (double)eval_length(rag_buf_str(&plain), zh));
+    rag_buf_free(&plain);
+}
+
 static bool score_answer(eval_run *r, size_t question, const char *answer, bool is_refused)
 {
     const eval_question *q = &r->set->questions[question];
@@ -339,6 +349,8 @@ void eval_score_ask(eval_run *r, size_t question, const cJSON *reply)
     score_refusal(r, question, is_refused);
     if (has_answers(q))
         included = score_answer(r, question, json_string(reply, "answer"), is_refused);
+    if (!is_refused)
+        score_length(r, question, json_string(reply, "answer"));
     if (!is_refused)
         score_confidence(r, question,
                          q->is_answerable && (has_answers(q) ? included : q->n_spans ? t.right > 0 : t.from_gold > 0));

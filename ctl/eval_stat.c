@@ -22,6 +22,8 @@ const eval_metric_row eval_metrics[EVAL_METRICS] = {
     [EVAL_EXACT_MATCH] = { "exact_match", "exact match", false, false, false },
     [EVAL_F1] = { "f1", "F1", false, false, false },
     [EVAL_INCLUSION] = { "inclusion", "inclusion", false, false, false },
+    [EVAL_ANSWER_WORDS] = { "answer_words", "words of an answer", true, true, false },
+    [EVAL_ANSWER_CHARS] = { "answer_chars", "characters of a Chinese answer", true, true, false },
     [EVAL_CITATION_PRECISION] = { "citation_precision", "citation precision", true, false, false },
     [EVAL_CITATION_RECALL] = { "citation_recall", "citation recall", true, false, false },
     [EVAL_CITED_DOCUMENTS] = { "cited_documents", "citations from gold documents", true, false, false },
@@ -43,6 +45,11 @@ eval_metric eval_metric_find(const char *key)
     while (m < EVAL_METRICS && strcmp(eval_metrics[m].key, key))
         m++;
     return m;
+}
+
+int eval_metric_digits(eval_metric m)
+{
+    return eval_metrics[m].is_time || m == EVAL_ANSWER_WORDS || m == EVAL_ANSWER_CHARS ? 1 : 3;
 }
 
 const char *eval_metric_scope(eval_metric m)

@@ -158,6 +158,18 @@ double eval_includes(rag_str text, rag_str gold, bool zh)
     return includes;
 }
 
+size_t eval_length(rag_str text, bool zh)
+{
+    size_t n = 0, pos = 0;
+    bool was_space = true;
+    while (pos < text.len) {
+        bool is_space = rag_unicode_is_space(rag_utf8_next(text, &pos));
+        n += !is_space && (zh || was_space);
+        was_space = is_space;
+    }
+    return n;
+}
+
 static int compare_tokens(const void *a, const void *b)
 {
     const rag_str *x = a, *y = b;

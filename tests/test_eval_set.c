@@ -241,6 +241,8 @@ static void test_eval_score__an_answer_is_held_against_gold_and_files(void **sta
     is(&r, EVAL_EXACT_MATCH, 0, 1, 1);
     is(&r, EVAL_F1, 0, 1, 1);
     is(&r, EVAL_INCLUSION, 0, 1, 1);
+    is(&r, EVAL_ANSWER_WORDS, 0, 2, 1);
+    is(&r, EVAL_ANSWER_CHARS, 0, 0, 0);
     is(&r, EVAL_CITATION_PRECISION, 0, 2, 3);
     is(&r, EVAL_CITATION_RECALL, 0, 2, 2);
     is(&r, EVAL_CITED_DOCUMENTS, 0, 2, 3);
@@ -265,6 +267,7 @@ static void test_eval_score__a_refusal_scores_nothing_and_has_no_confidence(void
     is(&r, EVAL_INCLUSION, 0, 0, 1);
     is(&r, EVAL_F1, 0, 0, 1);
     is(&r, EVAL_CITATION_RECALL, 0, 0, 1);
+    is(&r, EVAL_ANSWER_WORDS, 0, 0, 0);
     is(&r, EVAL_CITATION_PRECISION, 0, 0, 0);
     is(&r, EVAL_EXACT_QUOTES, 0, 1, 1);
     is(&r, EVAL_WRONGLY_REFUSED, 0, 1, 1);
