@@ -3,9 +3,10 @@
  * Evidence is the sentence of the question's document that holds the gold answer, or, with kb=STORAGE_DIR
  * embedder=FILE, the best sentences that the daemon would choose from that knowledge base.
  *
- *   sentences=1   of them (with kb), or around the gold one
+ *   sentences=2   of them, each a reading; with kb: the best ones, else up to the gold one
+ *   weight=2      of a chosen sentence's score in that of its spans
  *   first=0 n=100 questions, of those in questions.small.jsonl with an answer
- *   lambda= alpha= nodes=  of the search; lambda=-1: without the prior pass
+ *   lambda= alpha= gamma= nodes=  of the search; lambda=-1: without the prior pass
  *   print=1       a line for each question; 2: and one for each span that was found
  *
  * EM and F1 as SQuAD has them (English), over characters (Chinese); the time from submit to done; the AUROC of some
@@ -25,7 +26,7 @@
 #include "embed/embed.h"
 #include "llm/llm.h"
 
-enum { MAX_QUESTIONS = 4096, MAX_WORDS = 512, MAX_EVIDENCE = 12, MEASURES = 5 };
+enum { MAX_QUESTIONS = 4096, MAX_WORDS = 512, MEASURES = 5 };
 
 static const char *const measure_names[MEASURES] = { "score", "margin", "logprob", "probability", "mean logprob" };
 
@@ -43,7 +44,7 @@ typedef struct bench {
     rag_embedder *embedder;
     const char *set;
     int sentences, first, n, nodes, print;
-    double lambda, alpha;
+    double lambda, alpha, gamma, weight;
     outcome *outcomes;
     size_t n_outcomes;
 } bench;
@@ -155,7 +156,7 @@ static size_t number_at(const cJSON *o, const char *key, int i)
     return cJSON_IsNumber(n) ? (size_t)n->valuedouble : 0;
 }
 
-static size_t gold_evidence(const bench *b, const cJSON *question, rag_arena *arena, rag_str *out)
+static size_t gold_evidence(const bench *b, const cJSON *question, rag_arena *arena, rag_llm_reading *out)
 {
     const cJSON *gold = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(question, "gold_spans"), 0);
     char *path = rag_arena_printf(arena, "%s/docs/%s", b->set, text_of(gold, "doc"));
@@ -170,7 +171,7 @@ static size_t gold_evidence(const bench *b, const cJSON *question, rag_arena *ar
     for (rag_span s; rag_sentence_next(para, &pos, &s);) {
         if ((int)n == b->sentences)
             memmove(out, out + 1, --n * sizeof *out);
-        out[n++] = rag_str_sub(para, s.start, s.end);
+        out[n++] = (rag_llm_reading){ .evidence = rag_str_sub(para, s.start, s.end) };
         if (answer < s.end)
             break;
     }
@@ -192,7 +193,7 @@ static void embed_sentences(const bench *b, answer_evidence *ev, rag_str questio
     answer_rank(ev, q, vectors, dim);
 }
 
-static size_t chosen_evidence(const bench *b, rag_str question, rag_arena *arena, rag_str *out)
+static size_t chosen_evidence(const bench *b, rag_str question, rag_arena *arena, rag_llm_reading *out)
 {
     float *vector = rag_arena_array(arena, (size_t)rag_embed_dim(b->embedder), sizeof *vector);
     answer_evidence *ev = rag_arena_alloc(arena, sizeof *ev);
@@ -208,7 +209,8 @@ static size_t chosen_evidence(const bench *b, rag_str question, rag_arena *arena
     demand(answer_collect(b->reader, question, hits->hits, hits->n, arena, ev, &err), &err);
     embed_sentences(b, ev, question, arena);
     for (; n < ev->n_sentences && (int)n < b->sentences; n++)
-        out[n] = ev->sentences[n].text;
+        out[n] = (rag_llm_reading){ .evidence = ev->sentences[n].text,
+                                    .bonus = b->weight * ev->sentences[n].score };
     return n;
 }
 
@@ -227,46 +229,43 @@ static void on_done(void *context, const rag_llm_done *done)
     ((found *)context)->done = *done;
 }
 
-static rag_str join(const rag_str *texts, size_t n, bool zh, rag_arena *arena)
+static rag_str without_breaks(rag_str s, rag_arena *arena)
 {
-    rag_buf b;
-    rag_buf_init(&b, RAG_MAX_PROMPT);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0 && !zh)
-            rag_buf_putc(&b, ' ');
-        for (size_t k = 0; k < texts[i].len; k++)
-            rag_buf_putc(&b, texts[i].ptr[k] == '\n' ? ' ' : texts[i].ptr[k]);
-    }
-    rag_str out = rag_arena_str(arena, rag_buf_str(&b));
-    rag_buf_free(&b);
-    return out;
+    char *text = rag_arena_cstr(arena, s);
+    for (size_t i = 0; i < s.len; i++)
+        text[i] = (char)(text[i] == '\n' ? ' ' : text[i]);
+    return (rag_str){ text, s.len };
 }
 
-static void ask(const bench *b, rag_str question, bool zh, const rag_str *evidence, size_t n, rag_arena *arena, found *f)
+static void ask(const bench *b, rag_str question, bool zh, rag_llm_reading *readings, size_t n, rag_arena *arena,
+                found *f)
 {
-    rag_llm_prompt with, without;
+    rag_llm_prompt with = { 0 }, without;
     rag_err err;
-    rag_llm_var vars[] = { { "question", question }, { "passages", join(evidence, n, zh, arena) } };
-    demand(rag_llm_template_render(b->llm, b->templates[zh], vars, 2, arena, &with, &err), &err);
-    vars[0].value = (rag_str){ 0 };
-    demand(rag_llm_template_render(b->llm, b->templates[zh], vars, 2, arena, &without, &err), &err);
-    rag_llm_spans spans = { .prior_prompt = b->lambda < 0 ? (rag_str){ 0 } : without.text, .evidence = evidence,
-                            .n_evidence = n, .lambda = b->lambda, .alpha = b->alpha, .max_nodes = b->nodes,
-                            .on_spans = on_spans };
-    rag_llm_request req = { .prompt = with.text, .parse_special = with.parse_special,
-                            .prefix_bytes = with.prefix_bytes, .spans = &spans, .on_done = on_done, .context = f };
+    for (size_t i = 0; i < n; i++) {
+        rag_llm_var vars[] = { { "question", question }, { "passages", without_breaks(readings[i].evidence, arena) } };
+        demand(rag_llm_template_render(b->llm, b->templates[zh], vars, 2, arena, &with, &err), &err);
+        vars[0].value = (rag_str){ 0 };
+        demand(rag_llm_template_render(b->llm, b->templates[zh], vars, 2, arena, &without, &err), &err);
+        readings[i].prompt = with.text;
+        readings[i].prior_prompt = b->lambda < 0 ? (rag_str){ 0 } : without.text;
+    }
+    rag_llm_spans spans = { .readings = readings, .n_readings = n, .question = question, .lambda = b->lambda,
+                            .alpha = b->alpha, .gamma = b->gamma, .max_nodes = b->nodes, .on_spans = on_spans };
+    rag_llm_request req = { .parse_special = with.parse_special, .prefix_bytes = with.prefix_bytes, .spans = &spans,
+                            .on_done = on_done, .context = f };
     demand(rag_llm_submit(b->llm, &req, NULL, &err), &err);
     while (rag_llm_busy(b->llm))
         rag_llm_step(b->llm);
 }
 
-static void put(bench *b, const cJSON *question, const found *f, const rag_str *evidence, double ms, double cpu_ms)
+static void put(bench *b, const cJSON *question, const found *f, const rag_llm_reading *readings, double ms, double cpu_ms)
 {
     outcome o = { .ms = ms, .cpu_ms = cpu_ms, .prefill_ms = f->done.prefill_ms, .nodes = f->done.completion_tokens };
     rag_str answer = { 0 };
     if (f->n > 0) {
         const rag_llm_span *s = &f->spans[0];
-        answer = rag_str_sub(evidence[s->evidence], s->span.start, s->span.end);
+        answer = rag_str_sub(readings[s->reading].evidence, s->span.start, s->span.end);
         double measures[MEASURES] = { s->score, f->margin, s->logprob, s->probability,
                                       s->logprob / (double)(s->tokens + 1) };
         memcpy(o.measures, measures, sizeof measures);
@@ -284,26 +283,29 @@ static double cpu_ms(void)
     return (double)clock() * 1000 / CLOCKS_PER_SEC;
 }
 
-static void print_spans(const found *f, const rag_str *evidence)
+static void print_spans(const found *f, const rag_llm_reading *readings)
 {
     for (size_t i = 0; i < f->n; i++) {
         const rag_llm_span *s = &f->spans[i];
-        printf("    %.2f (%.2f, %.2f, %zu tokens) %.*s\n", s->score, s->logprob, s->prior_logprob, s->tokens,
-               RAG_STR_ARG(rag_str_sub(evidence[s->evidence], s->span.start, s->span.end)));
+        printf("    %.2f (%.2f, %.2f, %zu tokens, echo %.2f, bonus %.2f) %.*s\n", s->score, s->logprob,
+               s->prior_logprob, s->tokens, s->echo, readings[s->reading].bonus,
+               RAG_STR_ARG(rag_str_sub(readings[s->reading].evidence, s->span.start, s->span.end)));
     }
 }
 
 static void ask_line(bench *b, const cJSON *question)
 {
     rag_arena *arena = rag_arena_new();
-    rag_str evidence[MAX_EVIDENCE], text = rag_str_of(text_of(question, "question"));
+    rag_llm_reading readings[RAG_LLM_MAX_READINGS];
+    rag_str text = rag_str_of(text_of(question, "question"));
     found f = { 0 };
-    size_t n = b->index ? chosen_evidence(b, text, arena, evidence) : gold_evidence(b, question, arena, evidence);
+    size_t n = b->index ? chosen_evidence(b, text, arena, readings) : gold_evidence(b, question, arena, readings);
     double begun = rag_clock_ms(), begun_cpu = cpu_ms();
-    ask(b, text, text_of(question, "lang")[0] == 'z', evidence, n, arena, &f);
-    put(b, question, &f, evidence, rag_clock_ms() - begun, cpu_ms() - begun_cpu);
+    if (n > 0)
+        ask(b, text, text_of(question, "lang")[0] == 'z', readings, n, arena, &f);
+    put(b, question, &f, readings, rag_clock_ms() - begun, cpu_ms() - begun_cpu);
     if (b->print > 1)
-        print_spans(&f, evidence);
+        print_spans(&f, readings);
     rag_arena_free(arena);
 }
 
@@ -439,15 +441,18 @@ int main(int argc, char **argv)
         return 2;
     }
     bench b = { .set = argv[3],
-                .sentences = atoi(option(argc, argv, "sentences", "1")),
+                .sentences = atoi(option(argc, argv, "sentences", "2")),
                 .first = atoi(option(argc, argv, "first", "0")),
                 .n = atoi(option(argc, argv, "n", "100")),
                 .nodes = atoi(option(argc, argv, "nodes", "0")),
                 .print = atoi(option(argc, argv, "print", "0")),
                 .lambda = atof(option(argc, argv, "lambda", "0")),
-                .alpha = atof(option(argc, argv, "alpha", "0")) };
+                .alpha = atof(option(argc, argv, "alpha", "0")),
+                .gamma = atof(option(argc, argv, "gamma", "0")),
+                .weight = atof(option(argc, argv, "weight", "2")) };
     const char *kb = option(argc, argv, "kb", NULL);
-    b.sentences = b.sentences < 1 ? 1 : b.sentences < MAX_EVIDENCE ? b.sentences : MAX_EVIDENCE;
+    if (b.sentences < 1 || b.sentences > RAG_LLM_MAX_READINGS)
+        b.sentences = RAG_LLM_MAX_READINGS;
     b.n = b.n < MAX_QUESTIONS ? b.n : MAX_QUESTIONS;
     b.outcomes = rag_calloc(MAX_QUESTIONS, sizeof *b.outcomes);
     open_llm(&b, argv[1], argv[2]);

@@ -75,34 +75,44 @@ typedef struct rag_llm_done {
 
 /* One way to copy the answer from the evidence. */
 typedef struct rag_llm_span {
-    size_t evidence;      /* which text */
+    size_t reading;       /* whose evidence */
     rag_span span;        /* bytes in it */
     size_t tokens;
     double score;         /* see rag_llm_spans; comparable between spans of one request */
     double logprob;       /* log P(span, end | prompt) */
     double prior_logprob; /* log P(span, end | prior_prompt); 0 without one */
+    double echo;          /* share of its words that stand in the question */
     double probability;   /* exp(logprob) as a share of that of all spans that were scored */
 } rag_llm_span;
 
-enum { RAG_LLM_MAX_SPANS = 8 };
+enum { RAG_LLM_MAX_SPANS = 8, RAG_LLM_MAX_READINGS = 4 };
+
+/* A piece of evidence, a sentence at best, and the prompts that show it. */
+typedef struct rag_llm_reading {
+    rag_str prompt;       /* ends where the answer begins */
+    rag_str prior_prompt; /* the same without the question; empty = no correction, at half the cost */
+    rag_str evidence;     /* UTF-8 */
+    double bonus;         /* what speaks for it beforehand, on the scale of score */
+} rag_llm_reading;
 
 /* With it a request writes nothing: it finds the bytes of the evidence that answer best, by
  *
- *     score = (logprob - lambda · prior_logprob) / (tokens + 1) ^ alpha
+ *     score = (logprob - lambda · prior_logprob) / (tokens + 1) ^ alpha - gamma · echo + bonus
  *
- * where the prior keeps what the decoder would say to any question from winning.  Spans lie on word boundaries
- * within one sentence, 20 words or 30 Chinese characters at most.  The search is a beam, so a better span may be missed;
- * its result depends on the request alone, not on what runs beside it. */
+ * where the prior keeps what the decoder would say to any question from winning, and echo what the question says itself.
+ * Spans lie on word boundaries within one sentence, 20 words or 30 Chinese characters at most.  The search is a beam, so
+ * a better span may be missed; with `deterministic` its result depends on the request alone.
+ *
+ * Small decoders are lost among several sentences: two in one prompt are worse than one, two readings are better. */
 typedef struct rag_llm_spans {
-    rag_str prior_prompt;    /* the prompt without the question; empty = no correction, at half the cost */
-    const rag_str *evidence; /* UTF-8, best first; copied */
-    size_t n_evidence;
-    double lambda;           /* 0 = 0.3 */
-    double alpha;            /* 0 = 0.5 */
-    int max_nodes;           /* tokens of spans that are evaluated; 0 = 48 */
+    const rag_llm_reading *readings; /* 1 to RAG_LLM_MAX_READINGS, all with a prior or none; copied */
+    size_t n_readings;
+    rag_str question;                /* for echo; may be empty; copied */
+    double lambda, alpha, gamma;     /* 0 = 0.3, 0.5, 1 */
+    int max_nodes;                   /* tokens of spans that are evaluated; 0 = 48 */
     /* Called once, before on_done(STOP): the best spans, best first, at most RAG_LLM_MAX_SPANS; none when the evidence holds no
-     * words.  margin: by how much the first one's score is above that of the best span that does not overlap it;
-     * RAG_LLM_NO_RIVAL when there is none. */
+     * words.  margin: by how much the first one's score is above that of the best span that neither overlaps it nor
+     * reads the same; RAG_LLM_NO_RIVAL when there is none. */
     void (*on_spans)(void *context, const rag_llm_span *spans, size_t n, double margin);
 } rag_llm_spans;
 
@@ -115,7 +125,7 @@ typedef struct rag_llm_request {
     rag_llm_sampling sampling;
     const rag_str *stops;   /* stop strings, never emitted; at most 8; copied */
     size_t n_stops;
-    const rag_llm_spans *spans; /* NULL: free text; else sampling, stops and on_piece are not used; copied */
+    const rag_llm_spans *spans; /* NULL: free text; else prompt, sampling, stops and on_piece are not used; copied */
     /* Valid UTF-8, whole characters; n tokens made it. Return false to cancel. */
     bool (*on_piece)(void *context, rag_str piece, const rag_llm_token *tokens, size_t n);
     void (*on_done)(void *context, const rag_llm_done *done);
@@ -134,8 +144,8 @@ size_t rag_llm_kv_bytes(const rag_llm *m);            /* KV cache as the runtime
 size_t rag_llm_buffer_bytes(const rag_llm *m);        /* compute and output buffers, as the runtime reports them */
 size_t rag_llm_count(const rag_llm *m, rag_str text); /* tokens, specials not parsed */
 
-/* RAG_FULL when no slot is free, RAG_TOO_LARGE when prompt + max_tokens (or both prompts and the spans) exceed the
- * context. */
+/* RAG_FULL when no slot is free, RAG_TOO_LARGE when prompt + max_tokens (or the readings' prompts and max_nodes) exceed
+ * the context. */
 rag_code rag_llm_submit(rag_llm *m, const rag_llm_request *req, rag_llm_seq **out, rag_err *err);
 bool rag_llm_busy(const rag_llm *m);  /* some sequence is running */
 int rag_llm_free_slots(const rag_llm *m);

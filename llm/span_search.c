@@ -8,7 +8,6 @@
 #include "llm/span_text.h"
 
 enum {
-    MAX_EVIDENCE = 64,
     MAX_EVIDENCE_BYTES = 256 * 1024,
     MAX_STARTS = 4096,
     MAX_NODES = 32 * 1024,
@@ -18,7 +17,7 @@ enum {
 
 /* A start in the evidence and the node of its first token. */
 typedef struct span_place {
-    size_t evidence;
+    size_t reading;
     span_start start;
     int first;
 } span_place;
@@ -38,6 +37,7 @@ static int add_node(span_search *s, int parent, int32_t token)
     if (parent < 0)
         return i;
     s->nodes[i].depth = s->nodes[parent].depth + 1;
+    s->nodes[i].reading = s->nodes[parent].reading;
     int *link = &s->nodes[parent].child;
     while (*link >= 0)
         link = &s->nodes[*link].sibling;
@@ -62,10 +62,10 @@ static void fold_breaks(char *text, size_t len)
 }
 
 /* The prompt shows the evidence without line breaks, so the model would not write them either. */
-static size_t tokens_of(const span_search *s, size_t evidence, rag_span span, int32_t *out)
+static size_t tokens_of(const span_search *s, size_t reading, rag_span span, int32_t *out)
 {
     char text[SPAN_MAX_BYTES + 8];
-    rag_str part = rag_str_sub(s->evidence[evidence], span.start, span.end);
+    rag_str part = rag_str_sub(s->evidence[reading], span.start, span.end);
     if (s->lead.len > 0)
         memcpy(text, s->lead.ptr, s->lead.len);
     memcpy(text + s->lead.len, part.ptr, part.len);
@@ -75,51 +75,76 @@ static size_t tokens_of(const span_search *s, size_t evidence, rag_span span, in
 
 /* Starting */
 
-static void add_place(span_search *s, size_t evidence, const span_start *start)
+static void add_place(span_search *s, size_t reading, const span_start *start)
 {
     int32_t tokens[SPAN_MAX_TOKENS];
-    span_place p = { .evidence = evidence, .start = { start->at, 0 }, .first = -1 };
-    rag_str text = s->evidence[evidence];
+    span_place p = { .reading = reading, .start = { start->at, 0 }, .first = -1 };
+    rag_str text = s->evidence[reading];
     for (size_t end = start->last; end > start->at && p.start.last == 0; rag_utf8_prev(text, &end))
         p.start.last = span_ends_at(text, start->at, end) ? end : 0;
-    size_t n = tokens_of(s, evidence, (rag_span){ p.start.at, p.start.last }, tokens);
-    if (p.start.last > 0 && n > 0)
-        p.first = child_of(s, 0, tokens[0]);
+    if (p.start.last == 0)
+        return;
+    if (tokens_of(s, reading, (rag_span){ p.start.at, p.start.last }, tokens) > 0)
+        p.first = child_of(s, (int)reading, tokens[0]);
     if (p.first >= 0)
         s->places[s->n_places++] = p;
+}
+
+static void add_places(span_search *s)
+{
+    span_start *starts = rag_calloc(MAX_STARTS, sizeof *starts);
+    s->places = rag_calloc(MAX_STARTS, sizeof *s->places);
+    for (size_t r = 0; r < s->n_readings; r++) {
+        size_t n = span_starts(s->evidence[r], starts, MAX_STARTS - s->n_places);
+        for (size_t i = 0; i < n; i++)
+            add_place(s, r, &starts[i]);
+    }
+    free(starts);
+}
+
+static double or_default(double value, double fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+static rag_str copy(rag_str s)
+{
+    return (rag_str){ rag_strndup(s), s.len };
 }
 
 rag_code span_search_init(span_search *s, const rag_llm_spans *query, rag_str lead, span_tokenizer tokenize,
                           void *context, rag_err *err)
 {
-    size_t bytes = 0;
-    *s = (span_search){ .lead = lead, .tokenize = tokenize, .context = context, .lambda = query->lambda,
-                        .alpha = query->alpha, .max_nodes = query->max_nodes > 0 ? query->max_nodes : DEFAULT_NODES };
-    for (size_t i = 0; i < query->n_evidence; i++)
-        bytes += query->evidence[i].len;
-    if (query->n_evidence > MAX_EVIDENCE || bytes > MAX_EVIDENCE_BYTES)
-        return rag_fail(err, RAG_TOO_LARGE, "evidence of %zu texts and %zu bytes is too much for spans",
-                        query->n_evidence, bytes);
-    s->evidence = rag_calloc(query->n_evidence + 1, sizeof *s->evidence);
-    s->places = rag_calloc(MAX_STARTS, sizeof *s->places);
-    add_node(s, -1, -1);
-    s->nodes[0].is_known = true;
-    span_start *starts = rag_calloc(MAX_STARTS, sizeof *starts);
-    for (size_t i = 0; i < query->n_evidence; i++) {
-        s->evidence[s->n_evidence++] = (rag_str){ rag_strndup(query->evidence[i]), query->evidence[i].len };
-        size_t n = span_starts(s->evidence[i], starts, MAX_STARTS - s->n_places);
-        for (size_t k = 0; k < n; k++)
-            add_place(s, i, &starts[k]);
+    size_t bytes = query->question.len;
+    *s = (span_search){ .lead = lead, .tokenize = tokenize, .context = context,
+                        .lambda = or_default(query->lambda, 0.3), .alpha = or_default(query->alpha, 0.5),
+                        .gamma = or_default(query->gamma, 1),
+                        .max_nodes = query->max_nodes > 0 ? query->max_nodes : DEFAULT_NODES };
+    if (query->n_readings == 0 || query->n_readings > RAG_LLM_MAX_READINGS)
+        return rag_fail(err, RAG_INVALID, "spans need one to %d readings, not %zu", RAG_LLM_MAX_READINGS,
+                        query->n_readings);
+    for (size_t i = 0; i < query->n_readings; i++)
+        bytes += query->readings[i].evidence.len;
+    if (bytes > MAX_EVIDENCE_BYTES)
+        return rag_fail(err, RAG_TOO_LARGE, "evidence of %zu bytes is too much for spans", bytes);
+    s->question = copy(query->question);
+    for (; s->n_readings < query->n_readings; s->n_readings++) {
+        size_t r = s->n_readings;
+        s->evidence[r] = copy(query->readings[r].evidence);
+        s->bonus[r] = query->readings[r].bonus;
+        add_node(s, -1, -1);
+        s->nodes[r].is_known = true;
+        s->nodes[r].reading = r;
     }
-    free(starts);
+    add_places(s);
     return RAG_OK;
 }
 
 void span_search_free(span_search *s)
 {
-    for (size_t i = 0; i < s->n_evidence; i++)
+    for (size_t i = 0; i < s->n_readings; i++)
         free((char *)s->evidence[i].ptr);
-    free(s->evidence);
+    free((char *)s->question.ptr);
     free(s->places);
     free(s->nodes);
     *s = (span_search){ 0 };
@@ -131,15 +156,15 @@ void span_search_free(span_search *s)
 static void add_longest(span_search *s, const span_place *p)
 {
     int32_t tokens[SPAN_MAX_TOKENS];
-    int node = 0;
-    size_t n = tokens_of(s, p->evidence, (rag_span){ p->start.at, p->start.last }, tokens);
+    int node = (int)p->reading;
+    size_t n = tokens_of(s, p->reading, (rag_span){ p->start.at, p->start.last }, tokens);
     for (size_t i = 0; i < n && i < SPAN_MAX_TOKENS && node >= 0; i++)
         node = child_of(s, node, tokens[i]);
 }
 
-static int find_node(const span_search *s, const int32_t *tokens, size_t n)
+static int find_node(const span_search *s, size_t reading, const int32_t *tokens, size_t n)
 {
-    int node = 0;
+    int node = (int)reading;
     for (size_t i = 0; i < n && node >= 0; i++) {
         node = s->nodes[node].child;
         while (node >= 0 && s->nodes[node].token != tokens[i])
@@ -148,16 +173,16 @@ static int find_node(const span_search *s, const int32_t *tokens, size_t n)
     return node;
 }
 
-static void add_end(span_search *s, size_t evidence, rag_span span)
+static void add_end(span_search *s, size_t reading, rag_span span)
 {
     int32_t tokens[SPAN_MAX_TOKENS];
-    size_t n = tokens_of(s, evidence, span, tokens);
-    int node = n <= SPAN_MAX_TOKENS ? find_node(s, tokens, n) : -1;
-    if (node <= 0 || s->nodes[node].is_end)
+    size_t n = tokens_of(s, reading, span, tokens);
+    int node = n > 0 && n <= SPAN_MAX_TOKENS ? find_node(s, reading, tokens, n) : -1;
+    if (node < 0 || s->nodes[node].is_end)
         return;
     s->nodes[node].is_end = true;
-    s->nodes[node].evidence = evidence;
     s->nodes[node].span = span;
+    s->nodes[node].echo = span_echo(rag_str_sub(s->evidence[reading], span.start, span.end), s->question);
 }
 
 static void grow(span_search *s)
@@ -168,8 +193,8 @@ static void grow(span_search *s)
     for (size_t i = 0; i < s->n_places; i++) {
         const span_place *p = &s->places[i];
         size_t end = p->start.at;
-        while (!s->nodes[p->first].is_dropped && (end = span_next_end(s->evidence[p->evidence], &p->start, end)) > 0)
-            add_end(s, p->evidence, (rag_span){ p->start.at, end });
+        while (!s->nodes[p->first].is_dropped && (end = span_next_end(s->evidence[p->reading], &p->start, end)) > 0)
+            add_end(s, p->reading, (rag_span){ p->start.at, end });
     }
 }
 
@@ -182,13 +207,13 @@ static double gain(const span_search *s, const double of[SPAN_PASSES])
 
 static double score_of(const span_search *s, const span_node *n)
 {
-    return (gain(s, n->path) + gain(s, n->end)) / pow(n->depth + 1, s->alpha);
+    return (gain(s, n->path) + gain(s, n->end)) / pow(n->depth + 1, s->alpha) - s->gamma * n->echo + s->bonus[n->reading];
 }
 
 static double promise_of(const span_search *s, const span_node *n)
 {
     double so_far = gain(s, n->path);
-    return so_far / pow(n->depth + (so_far < 0 ? 1 + PROMISE_TOKENS : 1), s->alpha);
+    return so_far / pow(n->depth + (so_far < 0 ? 1 + PROMISE_TOKENS : 1), s->alpha) + s->bonus[n->reading];
 }
 
 static double best_score(const span_search *s)
@@ -205,7 +230,7 @@ static size_t choose(span_search *s, int out[SPAN_BEAM])
 {
     double promises[SPAN_BEAM + 1], floor = best_score(s);
     size_t n = 0;
-    for (int i = 1; i < (int)s->n_nodes; i++) {
+    for (int i = (int)s->n_readings; i < (int)s->n_nodes; i++) {
         span_node *node = &s->nodes[i];
         double promise = promise_of(s, node);
         if (!node->is_known || node->is_scored || node->is_dropped)
@@ -228,17 +253,27 @@ static size_t choose(span_search *s, int out[SPAN_BEAM])
     return n;
 }
 
+static size_t unscored_roots(const span_search *s, int *nodes)
+{
+    size_t n = 0;
+    for (size_t r = 0; r < s->n_readings; r++)
+        if (!s->nodes[r].is_scored)
+            nodes[n++] = (int)r;
+    return n;
+}
+
 size_t span_search_next(span_search *s, int *nodes)
 {
     int waiting[SPAN_BEAM + 1];
     size_t n = 0;
     if (s->n_places == 0 || s->n_scored >= s->max_nodes)
         return 0;
-    if (!s->nodes[0].is_scored) {
-        nodes[0] = 0;
-        return 1;
-    }
+    if ((n = unscored_roots(s, nodes)) > 0)
+        return n;
     size_t n_waiting = choose(s, waiting);
+    if (!s->is_grown)
+        grow(s);
+    s->is_grown = true;
     for (size_t i = 0; i < n_waiting && i < SPAN_ROUND; i++) {
         nodes[n++] = waiting[i];
         if (s->nodes[waiting[i]].child >= 0)
@@ -250,7 +285,6 @@ size_t span_search_next(span_search *s, int *nodes)
 void span_search_tell(span_search *s, int node, int pass, int n_passes, double end,
                       double (*logprob)(void *context, int32_t token), void *context)
 {
-    int kept[SPAN_BEAM + 1];
     span_node *n = &s->nodes[node];
     bool is_last = pass + 1 == n_passes;
     n->end[pass] = end;
@@ -258,29 +292,15 @@ void span_search_tell(span_search *s, int node, int pass, int n_passes, double e
         s->nodes[i].path[pass] = n->path[pass] + logprob(context, s->nodes[i].token);
         s->nodes[i].is_known |= is_last;
     }
-    if (!is_last)
-        return;
-    n->is_scored = true;
-    s->n_scored += node > 0;
-    if (node == 0) {
-        choose(s, kept);
-        grow(s);
-    }
+    n->is_scored |= is_last;
+    s->n_scored += is_last && n->parent >= 0;
 }
 
 /* Results */
 
-static bool is_same(const rag_llm_span *a, const rag_llm_span *b)
-{
-    return a->evidence == b->evidence && a->span.start == b->span.start && a->span.end == b->span.end;
-}
-
 static size_t insert(rag_llm_span *out, size_t n, size_t max, const rag_llm_span *span)
 {
     size_t at = n;
-    for (size_t i = 0; i < n; i++)
-        if (is_same(&out[i], span))
-            return n;
     while (at > 0 && span->score > out[at - 1].score)
         at--;
     if (at == max)
@@ -295,11 +315,11 @@ size_t span_search_best(const span_search *s, rag_llm_span *out, size_t max)
 {
     double sum = 0;
     size_t n = 0;
-    for (size_t i = 1; i < s->n_nodes; i++) {
+    for (size_t i = 0; i < s->n_nodes; i++) {
         const span_node *node = &s->nodes[i];
         if (!node->is_scored || !node->is_end)
             continue;
-        rag_llm_span span = { .evidence = node->evidence, .span = node->span, .tokens = (size_t)node->depth,
+        rag_llm_span span = { .reading = node->reading, .span = node->span, .echo = node->echo, .tokens = (size_t)node->depth,
                               .score = score_of(s, node), .logprob = node->path[0] + node->end[0],
                               .prior_logprob = node->path[1] + node->end[1] };
         sum += exp(span.logprob);

@@ -4,6 +4,7 @@
 #include "base/unicode.h"
 #include "base/utf8.h"
 
+enum { MINOR_LETTERS = 3 };
 /* Shares of a span's length that a word and a Chinese character take. */
 enum { WORD_SHARE = SPAN_MAX_CJK, CJK_SHARE = SPAN_MAX_WORDS, WHOLE = SPAN_MAX_WORDS * SPAN_MAX_CJK };
 
@@ -182,4 +183,79 @@ size_t span_next_end(rag_str text, const span_start *start, size_t from)
             return end;
     }
     return 0;
+}
+
+/* Echo */
+
+typedef struct unit {
+    rag_str text;
+    bool is_lone;  /* a Chinese character without one behind it */
+    bool is_minor; /* counts only where nothing else does */
+} unit;
+
+/* The unit at or after *pos of a folded text: a word, or a Chinese character with the one behind it. */
+static bool next_unit(rag_str s, size_t *pos, unit *out)
+{
+    size_t start = *pos, end = *pos;
+    uint32_t c = 0;
+    while (start < s.len) {
+        end = start;
+        c = rag_utf8_next(s, &end);
+        if (rag_unicode_class(c) != RAG_CHAR_OTHER)
+            break;
+        start = end;
+    }
+    if (start >= s.len)
+        return false;
+    bool is_cjk = rag_unicode_class(c) == RAG_CHAR_CJK;
+    *pos = end;
+    while (!is_cjk && is_word(char_at(s, end)))
+        rag_utf8_next(s, &end);
+    if (is_cjk && rag_unicode_class(char_at(s, end)) == RAG_CHAR_CJK)
+        rag_utf8_next(s, &end);
+    else
+        *pos = end;
+    out->text = rag_str_sub(s, start, end);
+    out->is_lone = is_cjk && rag_utf8_count(out->text) == 1;
+    out->is_minor = out->is_lone || (end - start <= MINOR_LETTERS && is_letter(c) && c < 0x80);
+    return true;
+}
+
+static bool has_unit(rag_str question, rag_str text)
+{
+    unit u;
+    for (size_t pos = 0; next_unit(question, &pos, &u);)
+        if (rag_str_eq(u.text, text))
+            return true;
+    return false;
+}
+
+static double share_in(rag_str text, rag_str question, bool counts_minor, size_t *n)
+{
+    size_t n_found = 0;
+    unit u;
+    *n = 0;
+    for (size_t pos = 0; next_unit(text, &pos, &u);) {
+        if (u.is_minor && !counts_minor)
+            continue;
+        n_found += u.is_lone ? rag_str_find(question, u.text, 0) != SIZE_MAX : has_unit(question, u.text);
+        ++*n;
+    }
+    return *n > 0 ? (double)n_found / (double)*n : 0;
+}
+
+double span_echo(rag_str text, rag_str question)
+{
+    rag_buf t, q;
+    size_t n;
+    rag_buf_init(&t, RAG_MAX_QUERY);
+    rag_buf_init(&q, RAG_MAX_QUERY);
+    rag_unicode_fold(text, &t);
+    rag_unicode_fold(question, &q);
+    double share = share_in(rag_buf_str(&t), rag_buf_str(&q), false, &n);
+    if (n == 0)
+        share = share_in(rag_buf_str(&t), rag_buf_str(&q), true, &n);
+    rag_buf_free(&t);
+    rag_buf_free(&q);
+    return share;
 }

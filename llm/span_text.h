@@ -30,4 +30,8 @@ bool span_ends_at(rag_str text, size_t start, size_t end);
 /* The next end behind `from` up to start->last; 0 when there is none. */
 size_t span_next_end(rag_str text, const span_start *start, size_t from);
 
+/* The share of text's words (of pairs of Chinese characters) that stand in question; words of up to three Latin letters
+ * and single Chinese characters count only where there is nothing else. */
+double span_echo(rag_str text, rag_str question);
+
 #endif

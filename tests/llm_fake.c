@@ -3,7 +3,8 @@
  * The answer quotes its source: the first sentence of the prompt's last passage [1], then " [1]", one
  * word or one Chinese character a step.  Without a passage it is "I do not know."
  *
- * Asked for spans, it finds the first three words (or characters) of each evidence, in order, each a point below the one before.
+ * Asked for spans, it finds the first three words (or characters) of each reading's evidence, the
+ * scores being -1, -2, ….
  *
  * A path that contains "missing" fails as a missing file does; one that contains "chat" has a chat
  * template (ChatML).  RAGD_FAKE_LLM_DELAY_MS makes each step of a running sequence take that long,
@@ -228,12 +229,12 @@ static bool find_span(rag_str evidence, rag_span *out)
 static void find_spans(rag_llm_seq *s, const rag_llm_spans *query)
 {
     s->on_spans = query->on_spans;
-    for (size_t i = 0; i < query->n_evidence && s->n_spans < RAG_LLM_MAX_SPANS; i++) {
+    for (size_t i = 0; i < query->n_readings && s->n_spans < RAG_LLM_MAX_SPANS; i++) {
         double score = -1 - (double)s->n_spans;
         rag_llm_span *span = &s->spans[s->n_spans];
-        *span = (rag_llm_span){ .evidence = i, .tokens = 3, .score = score, .logprob = 2 * score,
+        *span = (rag_llm_span){ .reading = i, .tokens = 3, .score = score, .logprob = 2 * score,
                                 .prior_logprob = 0, .probability = pow(0.5, -score) };
-        s->n_spans += find_span(query->evidence[i], &span->span);
+        s->n_spans += find_span(query->readings[i].evidence, &span->span);
     }
 }
 

@@ -241,20 +241,22 @@ static void on_fake_spans(void *context, const rag_llm_span *spans, size_t n, do
     memcpy(context, spans, n * sizeof *spans);
 }
 
-static void test_fakes__spans_are_the_first_words_of_each_evidence(void **state)
+static void test_fakes__spans_are_the_first_words_of_each_reading(void **state)
 {
-    rag_str evidence[] = { RAG_STR("Returns take thirty days."), RAG_STR("..."), RAG_STR("退货三十天。") };
+    rag_llm_reading readings[] = { { .evidence = RAG_STR("Returns take thirty days.") },
+                                   { .evidence = RAG_STR("...") },
+                                   { .evidence = RAG_STR("退货三十天。") } };
     rag_llm_span best[RAG_LLM_MAX_SPANS];
     rag_llm *m;
     (void)state;
     assert_int_equal(rag_llm_open(&m, &(rag_llm_options){ .model_path = "x" }, NULL), RAG_OK);
-    rag_llm_spans spans = { .evidence = evidence, .n_evidence = 3, .on_spans = on_fake_spans };
-    rag_llm_request req = { .prompt = RAG_STR("Q:"), .spans = &spans, .context = best };
+    rag_llm_spans spans = { .readings = readings, .n_readings = 3, .on_spans = on_fake_spans };
+    rag_llm_request req = { .spans = &spans, .context = best };
     assert_int_equal(rag_llm_submit(m, &req, NULL, NULL), RAG_OK);
     while (rag_llm_busy(m))
         rag_llm_step(m);
-    assert_true(best[0].evidence == 0 && best[0].span.start == 0 && best[0].span.end == strlen("Returns take thirty"));
-    assert_true(best[1].evidence == 2 && best[1].span.end == strlen("退货三") && best[1].score < best[0].score);
+    assert_true(best[0].reading == 0 && best[0].span.start == 0 && best[0].span.end == strlen("Returns take thirty"));
+    assert_true(best[1].reading == 2 && best[1].span.end == strlen("退货三") && best[1].score < best[0].score);
     rag_llm_close(m);
 }
 
@@ -268,7 +270,7 @@ int main(void)
         cmocka_unit_test(test_fakes__answer_quotes_the_last_first_passage),
         cmocka_unit_test(test_fakes__answer_ends_at_stops_and_lengths),
         cmocka_unit_test(test_fakes__done_comes_once_also_after_a_cancel),
-        cmocka_unit_test(test_fakes__spans_are_the_first_words_of_each_evidence),
+        cmocka_unit_test(test_fakes__spans_are_the_first_words_of_each_reading),
         cmocka_unit_test(test_fakes__slots_and_context_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,21 @@ static void test_span__has_no_place_in_text_without_words(void **state)
     assert_false(is_span("\xff\xfe" "word\xc3", "word\xc3"));
 }
 
+static void test_echo__is_the_share_that_the_question_says_itself(void **state)
+{
+    (void)state;
+    assert_true(fabs(span_echo(RAG_STR("Old Bridge"), RAG_STR("Who built the old bridge?")) - 1) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("the bridge of Kern"), RAG_STR("Who built the bridge?")) - 0.5) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("bridges"), RAG_STR("Who built the bridge?"))) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("of"), RAG_STR("of what?")) - 1) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("1932"), RAG_STR("what in 1932?")) - 1) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("收入增长"), RAG_STR("长时间的增长与什么有关？")) - 1.0 / 3) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("增"), RAG_STR("增长")) - 1) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("1774 年"), RAG_STR("在哪一年发现氧气?"))) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("..."), RAG_STR("增长"))) < 1e-9);
+    assert_true(fabs(span_echo(RAG_STR("收入"), (rag_str){ 0 })) < 1e-9);
+}
+
 /* Search: a token is a word with the space before it, numbered as it first comes. */
 
 enum { MAX_TOKENS = 200 };
@@ -198,14 +213,14 @@ static void tell_all(span_search *s, model *m, const int *nodes, size_t n)
     }
 }
 
-static size_t search(model *m, const rag_str *evidence, size_t n, int max_nodes, rag_llm_span *best, size_t max,
-                     int *n_scored)
+static size_t search(model *m, const rag_llm_reading *readings, size_t n, const char *question, int max_nodes,
+                     rag_llm_span *best, size_t max, int *n_scored)
 {
     span_search s;
     int nodes[SPAN_ROUND_NODES];
     size_t found;
-    rag_llm_spans query = { .evidence = evidence, .n_evidence = n, .lambda = 0.3, .alpha = 0.5,
-                            .max_nodes = max_nodes };
+    rag_llm_spans query = { .readings = readings, .n_readings = n, .question = rag_str_of(question), .lambda = 0.3,
+                            .alpha = 0.5, .gamma = 1, .max_nodes = max_nodes };
     assert_int_equal(span_search_init(&s, &query, RAG_STR(" "), tokenize, m, NULL), RAG_OK);
     while ((n = span_search_next(&s, nodes)) > 0)
         tell_all(&s, m, nodes, n);
@@ -215,9 +230,9 @@ static size_t search(model *m, const rag_str *evidence, size_t n, int max_nodes,
     return found;
 }
 
-static rag_str text_of(const rag_str *evidence, const rag_llm_span *s)
+static rag_str text_of(const rag_llm_reading *readings, const rag_llm_span *s)
 {
-    return rag_str_sub(evidence[s->evidence], s->span.start, s->span.end);
+    return rag_str_sub(readings[s->reading].evidence, s->span.start, s->span.end);
 }
 
 static void assert_text(rag_str got, const char *expected)
@@ -228,12 +243,12 @@ static void assert_text(rag_str got, const char *expected)
 
 static void test_search__finds_what_the_question_makes_likely(void **state)
 {
-    rag_str evidence[] = { RAG_STR("The bridge was designed by Kern.") };
-    rag_llm_span best[8];
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("The bridge was designed by Kern.") } };
+    rag_llm_span best[8] = { 0 };
     int n_scored;
     model m = { .likes = " Kern" };
     (void)state;
-    assert_true(search(&m, evidence, 1, 48, best, 8, &n_scored) > 0);
+    assert_true(search(&m, evidence, 1, "", 48, best, 8, &n_scored) > 0);
     assert_text(text_of(evidence, &best[0]), "Kern");
     assert_int_equal(best[0].tokens, 1);
     assert_true(fabs(best[0].logprob - -2.5) < 1e-9 && fabs(best[0].prior_logprob - -7) < 1e-9);
@@ -243,54 +258,89 @@ static void test_search__finds_what_the_question_makes_likely(void **state)
 
 static void test_search__the_prior_takes_back_what_is_always_likely(void **state)
 {
-    rag_str evidence[] = { RAG_STR("The bridge was designed by Kern.") };
-    rag_llm_span best[8];
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("The bridge was designed by Kern.") } };
+    rag_llm_span best[8] = { 0 };
     int n_scored;
     model m = { .likes = " Kern", .always = " The" };
     (void)state;
-    assert_true(search(&m, evidence, 1, 48, best, 8, &n_scored) > 1);
+    assert_true(search(&m, evidence, 1, "", 48, best, 8, &n_scored) > 1);
     assert_text(text_of(evidence, &best[0]), "Kern");
     assert_text(text_of(evidence, &best[1]), "The");
     assert_true(best[1].logprob > best[0].logprob);
 }
 
-static void test_search__the_same_words_are_one_span_in_the_first_evidence(void **state)
+static void test_search__the_same_words_are_one_span_at_their_first_place(void **state)
 {
-    rag_str evidence[] = { RAG_STR("Ada\nKern came."), RAG_STR("It was Ada Kern."), RAG_STR("Ada Kern left.") };
-    rag_llm_span best[8];
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("Ada\nKern came. It was Ada Kern.") } };
+    rag_llm_span best[8] = { 0 };
     int n_scored, n_same = 0;
     model m = { .likes = " Ada" };
     (void)state;
-    size_t n = search(&m, evidence, 3, 48, best, 8, &n_scored);
+    size_t n = search(&m, evidence, 1, "", 48, best, 8, &n_scored);
     for (size_t i = 0; i < n; i++) {
-        bool is_it = rag_str_eq(text_of(evidence, &best[i]), RAG_STR("Ada\nKern"));
         assert_false(rag_str_eq(text_of(evidence, &best[i]), RAG_STR("Ada Kern")));
-        n_same += is_it;
+        n_same += rag_str_eq(text_of(evidence, &best[i]), RAG_STR("Ada\nKern"));
     }
     assert_int_equal(n_same, 1);
 }
 
-static double best_of_all(model m, const rag_str *evidence, size_t n)
+static void test_search__a_bonus_decides_between_equal_readings(void **state)
+{
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("By Kern.") },
+                                   { .evidence = RAG_STR("For Kern."), .bonus = 0.25 },
+                                   { .evidence = RAG_STR("With Kern."), .bonus = -20 } };
+    rag_llm_span best[8] = { 0 };
+    int n_scored;
+    model m = { .likes = " Kern" };
+    (void)state;
+    assert_true(search(&m, evidence, 3, "", 48, best, 8, &n_scored) > 1);
+    assert_int_equal(best[0].reading, 1);
+    assert_text(text_of(evidence, &best[0]), "Kern");
+    for (size_t i = 0; i < 8 && best[i].tokens > 0; i++) {
+        if (best[i].reading == 0 && rag_str_eq(text_of(evidence, &best[i]), RAG_STR("Kern")))
+            assert_true(fabs(best[0].score - best[i].score - 0.25) < 1e-9);
+        assert_int_not_equal(best[i].reading, 2); /* nothing there can win, so nothing was asked */
+    }
+}
+
+static void test_search__an_echo_of_the_question_loses(void **state)
+{
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("Kern met Moss.") } };
+    rag_llm_span best[8] = { 0 };
+    int n_scored;
+    model m = { .likes = " Kern" };
+    (void)state;
+    assert_true(search(&m, evidence, 1, "Whom did he meet?", 48, best, 8, &n_scored) > 0);
+    assert_text(text_of(evidence, &best[0]), "Kern");
+    double score = best[0].score;
+    model again = { .likes = " Kern" };
+    assert_true(search(&again, evidence, 1, "Whom did Kern meet?", 48, best, 8, &n_scored) > 0);
+    for (size_t i = 0; i < 8; i++)
+        if (best[i].tokens == 1 && rag_str_eq(text_of(evidence, &best[i]), RAG_STR("Kern")))
+            assert_true(fabs(best[i].echo - 1) < 1e-9 && fabs(best[i].score - (score - 1)) < 1e-9);
+}
+
+static double best_of_all(model m, const rag_llm_reading *evidence, size_t n)
 {
     rag_llm_span best[1];
     int n_scored;
-    assert_int_equal(search(&m, evidence, n, 100000, best, 1, &n_scored), 1);
+    assert_int_equal(search(&m, evidence, n, "", 100000, best, 1, &n_scored), 1);
     return best[0].score;
 }
 
 static void test_search__is_cheap_repeatable_and_near_the_best(void **state)
 {
-    rag_str evidence[] = { RAG_STR("In 1932 the engineer Ada Kern, who had worked for the city since the flood, opened a "
-                                   "bridge of steel and glass near the old harbour of the town."),
-                           RAG_STR("The flood of 1928 took the old bridge.") };
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("In 1932 the engineer Ada Kern, who had worked for the city since the flood, opened a "
+                                   "bridge of steel and glass near the old harbour of the town.") },
+                                   { .evidence = RAG_STR("The flood of 1928 took the old bridge.") } };
     int n_good = 0;
     (void)state;
     for (unsigned seed = 1; seed <= 40; seed++) {
         rag_llm_span best[8], again[8];
         int n_scored, n_again;
         model m = { .seed = seed }, same = { .seed = seed }, all = { .seed = seed };
-        size_t n = search(&m, evidence, 2, 48, best, 8, &n_scored);
-        assert_int_equal(n, search(&same, evidence, 2, 48, again, 8, &n_again));
+        size_t n = search(&m, evidence, 2, "", 48, best, 8, &n_scored);
+        assert_int_equal(n, search(&same, evidence, 2, "", 48, again, 8, &n_again));
         assert_true(n > 0 && n_scored < 48 + SPAN_ROUND_NODES && n_scored == n_again);
         for (size_t i = 0; i < n; i++) {
             assert_true(again[i].span.start == best[i].span.start && again[i].span.end == best[i].span.end);
@@ -305,13 +355,12 @@ static void test_search__is_cheap_repeatable_and_near_the_best(void **state)
 
 static void test_search__without_words_is_over_at_once(void **state)
 {
-    rag_str evidence[] = { RAG_STR("…"), { 0 } };
+    rag_llm_reading evidence[] = { { .evidence = RAG_STR("…") }, { .bonus = 1 } };
     rag_llm_span best[1];
     int n_scored;
     model m = { 0 };
     (void)state;
-    assert_int_equal(search(&m, evidence, 2, 48, best, 1, &n_scored), 0);
-    assert_int_equal(search(&m, NULL, 0, 48, best, 1, &n_scored), 0);
+    assert_int_equal(search(&m, evidence, 2, "", 48, best, 1, &n_scored), 0);
     assert_int_equal(n_scored, 0);
 }
 
@@ -323,11 +372,15 @@ static void test_search__refuses_more_evidence_than_a_prompt_holds(void **state)
     char *text = rag_calloc(1, 1 << 20);
     (void)state;
     memset(text, 'a', (1 << 20) - 1);
-    rag_str big[] = { rag_str_of(text) };
-    rag_llm_spans query = { .evidence = big, .n_evidence = 1 };
+    rag_llm_reading readings[RAG_LLM_MAX_READINGS + 1] = { { .evidence = rag_str_of(text) } };
+    rag_llm_spans query = { .readings = readings, .n_readings = 1 };
     assert_int_equal(span_search_init(&s, &query, RAG_STR(" "), tokenize, &m, &err), RAG_TOO_LARGE);
     assert_non_null(strstr(err.message, "evidence"));
     span_search_free(&s);
+    query.n_readings = 0;
+    assert_int_equal(span_search_init(&s, &query, RAG_STR(" "), tokenize, &m, &err), RAG_INVALID);
+    query.n_readings = RAG_LLM_MAX_READINGS + 1;
+    assert_int_equal(span_search_init(&s, &query, RAG_STR(" "), tokenize, &m, &err), RAG_INVALID);
     free(text);
 }
 
@@ -340,9 +393,12 @@ int main(void)
         cmocka_unit_test(test_span__closes_the_brackets_that_it_opens),
         cmocka_unit_test(test_span__stays_in_its_sentence_and_short),
         cmocka_unit_test(test_span__has_no_place_in_text_without_words),
+        cmocka_unit_test(test_echo__is_the_share_that_the_question_says_itself),
         cmocka_unit_test(test_search__finds_what_the_question_makes_likely),
         cmocka_unit_test(test_search__the_prior_takes_back_what_is_always_likely),
-        cmocka_unit_test(test_search__the_same_words_are_one_span_in_the_first_evidence),
+        cmocka_unit_test(test_search__the_same_words_are_one_span_at_their_first_place),
+        cmocka_unit_test(test_search__a_bonus_decides_between_equal_readings),
+        cmocka_unit_test(test_search__an_echo_of_the_question_loses),
         cmocka_unit_test(test_search__is_cheap_repeatable_and_near_the_best),
         cmocka_unit_test(test_search__without_words_is_over_at_once),
         cmocka_unit_test(test_search__refuses_more_evidence_than_a_prompt_holds),
