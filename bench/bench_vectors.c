@@ -319,6 +319,7 @@ static asked ask(const vectors *v, db *d, const float *questions, const int32_t 
 {
     static double ms[QUESTIONS];
     size_t right = 0;
+    demand(db_exec(d, "BEGIN", &err)); /* as a search does */
     for (size_t pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < n; i++) {
             int64_t at[BEST];
@@ -330,6 +331,7 @@ static asked ask(const vectors *v, db *d, const float *questions, const int32_t 
             for (size_t j = 0; pass == 1 && j < found; j++)
                 right += is_among(best + i * BEST, at[j]);
         }
+    demand(db_exec(d, "COMMIT", &err));
     qsort(ms, n, sizeof *ms, ascending);
     return (asked){ ms[n / 2], ms[n * 99 / 100], (double)right / (double)(n * BEST) };
 }

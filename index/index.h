@@ -31,7 +31,7 @@ typedef struct rag_snapshot rag_snapshot;
 typedef struct rag_reader rag_reader;
 typedef struct rag_writer rag_writer;
 
-/* The vector index: Flat is exact; HNSW and IVF are approximate, with 8 bits a dimension.  auto is Flat up to 50,000 kept
+/* The vector index: Flat is exact; HNSW and IVF are approximate, with 8 bits a dimension.  auto is Flat up to 100,000 kept
  * chunks, and IVF beyond. */
 typedef enum rag_index_type { RAG_INDEX_AUTO, RAG_INDEX_FLAT, RAG_INDEX_HNSW, RAG_INDEX_IVF } rag_index_type;
 /* "auto", "Flat", "HNSW", "IVF"; false for anything else. */

@@ -27,6 +27,14 @@ vectors_type vectors_untrained_type(size_t n)
 
 /* ---- wrap ------------------------------------------------------------------------------------ */
 
+static const float *floats_of(FaissIndex *flat)
+{
+    float *rows;
+    size_t floats;
+    faiss_IndexFlat_xb(faiss_IndexFlat_cast(flat), &rows, &floats);
+    return rows;
+}
+
 static size_t place_codes(vectors *v, const vectors_list *list)
 {
     size_t placed = 0;
@@ -44,9 +52,11 @@ static rag_code find_lists(vectors *v, rag_err *err)
 {
     const FaissIndexIVF *ivf = faiss_IndexIVF_cast(v->index);
     size_t placed = 0;
-    if (faiss_IndexIVF_nlist(ivf) != v->shape.lists)
+    FaissIndex *centroids = faiss_IndexIVF_quantizer(ivf);
+    if (faiss_IndexIVF_nlist(ivf) != v->shape.lists || (size_t)faiss_Index_ntotal(centroids) != v->shape.lists ||
+        fx_Index_kind(centroids) != FX_FLAT || (size_t)faiss_Index_d(centroids) != v->dim)
         return rag_fail(err, RAG_CORRUPT, "the vector index does not have %u lists", v->shape.lists);
-    v->centroids = faiss_IndexIVF_quantizer(ivf);
+    v->centroids = floats_of(centroids);
     v->lists = rag_calloc(v->shape.lists, sizeof *v->lists);
     v->code_of = rag_calloc(v->n, sizeof *v->code_of);
     for (size_t l = 0; l < v->shape.lists; l++) {
@@ -60,13 +70,10 @@ static rag_code find_lists(vectors *v, rag_err *err)
 static rag_code find_codes(vectors *v, rag_err *err)
 {
     static const fx_kind kinds[] = { FX_FLAT, FX_SQ8, FX_HNSW_SQ8, FX_IVF_SQ8 };
-    size_t floats;
-    float *rows;
     if (fx_Index_kind(v->index) != kinds[v->shape.type])
         return rag_fail(err, RAG_CORRUPT, "the vector index is not of type %s", vectors_type_name(v->shape.type));
     if (v->shape.type == VECTORS_FLAT) {
-        faiss_IndexFlat_xb(faiss_IndexFlat_cast(v->index), &rows, &floats);
-        v->rows = rows;
+        v->rows = floats_of(v->index);
         return RAG_OK;
     }
     fx_Index_ranges(v->index, &v->low, &v->span);

@@ -33,7 +33,7 @@ struct vectors {
     /* The index's own memory: */
     const float *rows;             /* Flat */
     const uint8_t *codes;          /* SQ8, HNSW */
-    const FaissIndex *centroids;   /* IVF */
+    const float *centroids;        /* IVF */
     vectors_list *lists;           /* IVF */
     const uint8_t **code_of;       /* IVF, by position */
     const float *low, *span;       /* of the codes */

@@ -4,6 +4,10 @@
 
 #include "index/vectors_impl.h"
 
+/* FAISS trains, stores, and walks the graph; rows and lists are looked through here.  Its own loops, as Debian builds them,
+ * take 160 ns for a float32 row of 384 and 360 ns for an 8-bit one; these take 45 and 38 in plain C on the same CPU, and FAISS
+ * built for it 65 and 65. */
+
 /* Approximate candidates that are scored again for k results: at a million vectors the 10 best were all among the 20 best by
  * their 8-bit codes, so this is ample. */
 enum { POOL_FACTOR = 4, POOL_MORE = 100 };
@@ -139,13 +143,14 @@ static bool is_visible(const query *q, size_t at)
 static void look_at_all(query *q)
 {
     const vectors *v = q->v;
-    float constant = weigh(q);
+    float constant = v->rows ? 0 : weigh(q);
     q->n = 0;
     for (size_t at = 0; at < v->n; at++) {
         if (q->bits && at % 8 == 0 && q->bits[at / 8] == 0)
             at += 7;
         else if (is_visible(q, at))
-            offer(q, constant + dot_code(q->weight, code_at(v, at), v->dim), (int64_t)at);
+            offer(q, v->rows ? dot(v->rows + at * v->dim, q->x, v->dim)
+                             : constant + dot_code(q->weight, code_at(v, at), v->dim), (int64_t)at);
     }
 }
 
@@ -157,26 +162,20 @@ static void look_at_list(query *q, const vectors_list *list, float constant)
             offer(q, constant + dot_code(q->weight, code, q->v->dim), list->ids[i]);
 }
 
-/* FAISS finds the lists; looking into them here takes a sixth of the time that FAISS takes where it is built for any x86-64. */
-static rag_code look_at_lists(query *q, size_t effort, rag_err *err)
+static void look_at_lists(query *q, size_t effort)
 {
     const vectors *v = q->v;
-    idx_t *nearest = rag_alloc(effort * sizeof *nearest);
-    float *scores = rag_alloc(effort * sizeof *scores), constant = weigh(q);
-    rag_code code = RAG_OK;
-    omp_set_num_threads(1);
-    if (faiss_Index_search(v->centroids, 1, q->x, (idx_t)effort, scores, nearest))
-        code = faiss_fail(err, "search the centroids");
+    query near = { .v = v, .pool = effort, .list = rag_alloc(effort * sizeof *near.list) };
+    for (size_t l = 0; l < v->shape.lists; l++)
+        offer(&near, dot(v->centroids + l * v->dim, q->x, v->dim), (int64_t)l);
+    float constant = weigh(q);
     q->n = 0;
-    for (size_t i = 0; code == RAG_OK && i < effort; i++)
-        if (nearest[i] >= 0)
-            look_at_list(q, &v->lists[nearest[i]], constant);
-    free(scores);
-    free(nearest);
-    return code;
+    for (size_t i = 0; i < near.n; i++)
+        look_at_list(q, &v->lists[near.list[i].at], constant);
+    free(near.list);
 }
 
-/* ---- FAISS ----------------------------------------------------------------------------------------- */
+/* ---- a graph ----------------------------------------------------------------------------------------- */
 
 static int ask_with(const query *q, size_t effort, size_t k, idx_t *at, float *scores)
 {
@@ -222,10 +221,13 @@ static rag_code look_until(query *q, size_t k, rag_err *err)
     bool is_ivf = v->shape.type == VECTORS_IVF;
     size_t max = is_ivf ? v->shape.lists : HNSW_MAX_EFFORT;
     size_t effort = (v->shape.effort * v->n + q->visible - 1) / q->visible;
-    rag_code code;
+    rag_code code = RAG_OK;
     do {
         effort = effort < max ? effort : max;
-        code = is_ivf ? look_at_lists(q, effort, err) : ask(q, effort, err);
+        if (is_ivf)
+            look_at_lists(q, effort);
+        else
+            code = ask(q, effort, err);
     } while (code == RAG_OK && q->n < k && effort < max && (effort *= 4));
     if (code == RAG_OK && q->n < k)
         look_at_all(q);
@@ -259,10 +261,8 @@ static int best_first(const void *a, const void *b)
 
 static rag_code look(query *q, size_t k, rag_err *err)
 {
-    const vectors *v = q->v;
-    if (v->shape.type == VECTORS_FLAT)
-        return ask(q, 0, err);
-    if (v->shape.type != VECTORS_SQ8 && q->visible > v->few)
+    vectors_type type = q->v->shape.type;
+    if ((type == VECTORS_HNSW || type == VECTORS_IVF) && q->visible > q->v->few)
         return look_until(q, k, err);
     look_at_all(q);
     return RAG_OK;
