@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/ask.h"
+#include "daemon/audit.h"
+#include "daemon/replay.h"
 #include "daemon/reply.h"
 #include "daemon/routes.h"
 #include "daemon/state.h"
@@ -48,6 +50,10 @@ static void refuse(const ask *a, answer_result *result)
 
 static void finish(job *j, ask *a)
 {
+    if (a->replay) {
+        replay_finish(j, a);
+        return;
+    }
     ask_render(j, a, &j->body);
     ask_remember(j, a); /* before the last event: the next question may come at once */
     if (a->is_stream) {
@@ -57,7 +63,7 @@ static void finish(job *j, ask *a)
             ask_tell_delta(j, rag_str_sub(a->result.answer, a->sent.len, a->result.answer.len));
         ask_tell_end(j, a, rag_buf_str(&j->body));
     }
-    job_finish(j);
+    audit_finish(j, a);
 }
 
 static rag_str generated_text(const job *j)
@@ -98,7 +104,7 @@ static void step_choose(job *j, rag_reader *r)
 
 static bool wants_decoder(const job *j, const ask *a)
 {
-    if (a->extract.refused || atomic_load(&j->is_late))
+    if (a->extract.refused || atomic_load(&j->is_late) || (a->replay && !replay_decodes(a->replay)))
         return false;
     if (a->mode == ASK_AUTO)
         return model_decoder_state(j->d->model) == DECODER_READY;
@@ -161,7 +167,7 @@ static void step_search(job *j, rag_reader *r)
     search_run(j, r, &a->search, step_collect);
 }
 
-static void embed_question(job *j, ask *a)
+void ask_begin(job *j, ask *a)
 {
     j->embed.counted = a->question;
     job_embed(j, RAG_EMBED_QUERY, &a->search.query, 1, j->tuning.question_tokens, step_search);
@@ -172,7 +178,7 @@ static void step_recall(job *j, rag_reader *r)
     ask *a = j->state;
     (void)r;
     if (ask_recall(j, a))
-        embed_question(j, a);
+        ask_begin(j, a);
     else
         job_finish(j);
 }
@@ -199,6 +205,7 @@ void route_ask(ragd *d, http_request *q, const rag_str *args)
         return;
     d->count.asks++;
     ask *a = j->state = rag_arena_alloc(j->arena, sizeof *a);
+    a->request = rag_arena_str(j->arena, http_request_body(q));
     bool is_good = route_body(q, &json, &j->bad) && ask_read(j, json, a, &deadline_ms) && has_decoder_for(j, a);
     cJSON_Delete(json);
     if (!is_good) {
@@ -211,5 +218,5 @@ void route_ask(ragd *d, http_request *q, const rag_str *args)
     if (a->is_continued && j->tuning.remembers)
         job_work(j, step_recall);
     else
-        embed_question(j, a);
+        ask_begin(j, a);
 }

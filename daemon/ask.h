@@ -24,6 +24,8 @@
 
 typedef enum ask_mode { ASK_AUTO, ASK_GENERATE, ASK_EXTRACT, ASK_SPAN } ask_mode;
 
+struct replay;
+
 typedef struct ask {
     char *answer_id, *conversation_id;
     bool is_continued;      /* the request named the conversation */
@@ -43,6 +45,8 @@ typedef struct ask {
     size_t checked_bytes;   /* of the generated text */
     rag_str sent;           /* of the answer, as deltas */
     answer_result result;   /* what is sent */
+    rag_str request;        /* the body, word for word */
+    struct replay *replay;  /* NULL: an answer; else it is compared, not sent (replay.h) */
 } ask;
 
 /* ask_request.c: fills a and the job's deadline; false with the job's problem. */
@@ -56,6 +60,9 @@ static inline bool ask_is_resolved(const ask *a)
 {
     return !rag_str_eq(a->question, a->search.query);
 }
+
+/* Whoever has the job: sets out with what ask_read read. */
+void ask_begin(job *j, ask *a);
 
 /* What generated text must stand up to. */
 /* How many of the decoder's passages may support what it says: in `auto` the best alone, so that the decoder speaks only

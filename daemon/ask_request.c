@@ -95,6 +95,6 @@ bool ask_read(job *j, const cJSON *json, ask *a, int64_t *deadline_ms)
     a->mode = (ask_mode)mode;
     a->search.mode = RAG_SEARCH_HYBRID;
     a->search.top_k = (int)top_k;
-    a->search.explain = a->explain;
+    a->search.explain = a->explain || j->tuning.audit; /* the record tells it */
     return true;
 }

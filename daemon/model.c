@@ -121,11 +121,24 @@ static void embed_sentences(model *m)
 
 /* ---- answers ------------------------------------------------------------------------ */
 
+static void keep_tokens(job *j, rag_str piece, const rag_llm_token *tokens, size_t n)
+{
+    decoding *d = &j->decode;
+    if (d->n_tokens + n > d->max_tokens) {
+        d->max_tokens = 2 * (d->n_tokens + n) + 62;
+        decoded_token *wider = rag_arena_array(j->arena, d->max_tokens, sizeof *wider);
+        for (size_t i = 0; i < d->n_tokens; i++)
+            wider[i] = d->tokens[i];
+        d->tokens = wider;
+    }
+    for (size_t i = 0; i < n; i++)
+        d->tokens[d->n_tokens++] = (decoded_token){ tokens[i], i == 0 ? rag_arena_str(j->arena, piece) : (rag_str){ 0 } };
+}
+
 static bool on_piece(void *context, rag_str piece, const rag_llm_token *tokens, size_t n)
 {
     job *j = context;
-    (void)tokens;
-    (void)n;
+    keep_tokens(j, piece, tokens, n);
     if (j->decode.first_piece_ms <= 0)
         j->decode.first_piece_ms = rag_clock_ms();
     j->decode.piece(j, piece);
@@ -155,6 +168,7 @@ static rag_code submit(model *m, job *j)
         req.canceled = &j->is_late;
         if (code == RAG_OK)
             code = rag_llm_submit(m->own, &req, &seq, &d->err);
+        d->request = req;
     }
     return code;
 }

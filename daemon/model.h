@@ -24,7 +24,7 @@ typedef enum decoder_state {
 /* What is known of the models; plain values. */
 typedef struct model_facts {
     bool embedder_ready;
-    rag_sha256 embedder_id;
+    rag_sha256 embedder_id, decoder_id; /* of the files */
     char embedder[128], decoder[128]; /* file names; "" when there is none */
     char reranker[128];
     bool reranker_ready;

@@ -48,6 +48,7 @@ static void set_decoder(model *m, rag_llm *llm, const rag_err *err)
     snprintf(m->facts.decoder_error, sizeof m->facts.decoder_error, "%s", llm ? "" : err->message);
     if (llm) {
         snprintf(m->facts.decoder, sizeof m->facts.decoder, "%s", rag_llm_name(llm));
+        m->facts.decoder_id = *rag_llm_model_id(llm);
         m->facts.kv_bytes = rag_llm_kv_bytes(llm);
         m->facts.buffer_bytes = rag_llm_buffer_bytes(llm);
         m->facts.context = rag_llm_context(llm);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "daemon/audit.h"
 #include "daemon/routes.h"
 #include "daemon/state.h"
 #include "daemon/timer.h"
@@ -419,6 +420,7 @@ static void stop(ragd *d)
         event_base_free(d->base);
     rag_lock_release(d->lock_fd);
     queue_free(d->queue);
+    audit_free(d->audit);
     auth_free(d->keys);
     free(d->workers);
 }
@@ -431,7 +433,8 @@ int ragd_run(const ragd_options *opt, ragd_reload *reload, void *context)
                .reload_context = context,
                .lock_fd = -1,
                .started_ms = rag_clock_ms(),
-               .queue = queue_new() };
+               .queue = queue_new(),
+               .audit = audit_new() };
     set_lanes(&d);
     rag_code code = start(&d, &err);
     if (code == RAG_OK) {

@@ -58,6 +58,12 @@ typedef struct reranking {
     void *search;    /* whose hits they are */
 } reranking;
 
+/* What the decoder wrote, token by token. */
+typedef struct decoded_token {
+    rag_llm_token token;
+    rag_str text; /* of the piece that begins with it; empty when it only goes on with one */
+} decoded_token;
+
 /* What the model thread is asked to decode. */
 typedef struct decoding {
     /* Makes the prompt, on the model thread; the templates are those of both languages. RAG_TOO_LARGE: does not fit. */
@@ -70,6 +76,9 @@ typedef struct decoding {
     rag_err err;
     rag_llm_done done;
     double first_piece_ms; /* rag_clock_ms; 0 = none */
+    rag_llm_request request; /* as it was submitted; its strings live in the arena */
+    decoded_token *tokens;   /* in the arena */
+    size_t n_tokens, max_tokens;
 } decoding;
 
 /* How many jobs of a kind may be on their way at once. */

@@ -25,6 +25,8 @@ static const route table[] = {
     { HTTP_GET, "/v1/documents", route_documents, false, " collection limit after " },
     { HTTP_GET, "/v1/documents/{}", route_document, false, "" },
     { HTTP_GET, "/v1/documents/{}/text", route_document_text, false, " start end " },
+    { HTTP_GET, "/v1/answers/{}", route_answer, false, "" },
+    { HTTP_POST, "/v1/answers/{}/replay", route_replay, false, "" },
     { HTTP_GET, "/v1/generations", route_generations, false, "" },
     { HTTP_POST, "/v1/generations/{}/activate", route_activate, false, "" },
     { HTTP_POST, "/v1/verify", route_verify, false, "" },

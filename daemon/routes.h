@@ -27,6 +27,7 @@ bool route_param_number(http_request *q, const char *name, int64_t min, int64_t 
 
 route_handler route_ask, route_search;
 route_handler route_conversation, route_forget;
+route_handler route_answer, route_replay;
 route_handler route_documents, route_document, route_document_text;
 route_handler route_generations, route_activate, route_verify, route_backup;
 route_handler route_reload, route_status, route_livez, route_readyz, route_health, route_metrics;

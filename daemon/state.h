@@ -1,5 +1,5 @@
 /* daemon/state.h: the daemon itself, as its files share it.  Everything here is the loop's, but for
- * `mail`, `queue`, `model`, `index` and `records`, which do not change once the threads run. */
+ * `mail`, `queue`, `model`, `audit`, `index` and `records`, which do not change once the threads run. */
 #ifndef RAG_DAEMON_STATE_H
 #define RAG_DAEMON_STATE_H
 
@@ -12,6 +12,7 @@
 #include "daemon/worker.h"
 
 struct event_base;
+struct audit;
 
 typedef struct ragd_counters {
     int64_t requests, errors_4xx, errors_5xx, refused_full, canceled;
@@ -28,6 +29,7 @@ struct ragd {
     mailbox *mail;
     job_queue *queue;
     model *model;
+    struct audit *audit;
     keeper *keeper;
     rag_index *index; /* NULL until it is open */
     rag_records *records; /* likewise; it stays NULL when state.db cannot be had */
