@@ -140,8 +140,8 @@ const char *rag_llm_name(const rag_llm *m);           /* file's base name */
 const rag_sha256 *rag_llm_model_id(const rag_llm *m); /* SHA-256 of the file */
 bool rag_llm_has_chat_template(const rag_llm *m);
 int rag_llm_context(const rag_llm *m);                /* tokens per slot */
-size_t rag_llm_kv_bytes(const rag_llm *m);            /* KV cache as the runtime reports it */
-size_t rag_llm_buffer_bytes(const rag_llm *m);        /* compute and output buffers, as the runtime reports them */
+size_t rag_llm_kv_bytes(const rag_llm *m);            /* KV cache as the runtime reports it; owner's thread */
+size_t rag_llm_buffer_bytes(const rag_llm *m);        /* compute and output buffers, likewise; both grow with the first spans */
 size_t rag_llm_count(const rag_llm *m, rag_str text); /* tokens, specials not parsed */
 
 /* RAG_FULL when no slot is free, RAG_TOO_LARGE when prompt + max_tokens (or the readings' prompts and max_nodes) exceed
