@@ -131,6 +131,8 @@ const option option_table[] = {
       .help = "Passages that an answer is made from." },
     { "answer", "refuse_below", OPTION_NUMBER, .fallback = "0.25", .min = 0, .max = 1,
       .help = "An answer of less confidence is refused; 0 refuses only what nothing supports." },
+    { "answer", "review_below", OPTION_NUMBER, .fallback = "0.5", .min = 0, .max = 1,
+      .help = "An answer of less confidence that is not refused is marked for review: needs_review in the reply." },
     { "answer", "audit", OPTION_BOOL, .fallback = "on",
       .help = "Writes down how each answer came about, for ragctl why and ragctl replay." },
     { "answer", "audit_max", OPTION_INT, .fallback = "10000", .min = 1, .max = 10000000,

@@ -10,6 +10,9 @@
 #include "daemon/routes.h"
 #include "daemon/state.h"
 
+/* Prompts that wait for each slot before `auto` goes without the decoder. */
+enum { MAX_WAITING = 2 };
+
 static bool no_decoder(job *j, const char *why)
 {
     return problem_set(&j->bad, 503, "decoder_unavailable", "mode", "%s", why);
@@ -92,6 +95,10 @@ static void step_choose(job *j, rag_reader *r)
     ask *a = j->state;
     if (!take_generated(j, r, a))
         a->result = a->extract;
+    if (atomic_load(&j->is_late))
+        a->degraded = "deadline";
+    else if (j->decode.code != RAG_OK)
+        a->degraded = "decoder_failed";
     if (j->decode.code != RAG_OK)
         rag_log(RAG_INFO, "request_id=%s the extract is the answer: %s", j->request_id, j->decode.err.message);
     if (j->decode.code == RAG_UNSUPPORTED && a->mode == ASK_GENERATE) {
@@ -102,13 +109,30 @@ static void step_choose(job *j, rag_reader *r)
     }
 }
 
-static bool wants_decoder(const job *j, const ask *a)
+/* Why `auto` goes without the decoder; NULL: it need not. */
+static const char *decoder_trouble(const job *j)
 {
-    if (a->extract.refused || atomic_load(&j->is_late) || (a->replay && !replay_decodes(a->replay)))
+    static const char *const states[] = { [DECODER_NONE] = "decoder_absent",
+                                          [DECODER_LOADING] = "decoder_loading",
+                                          [DECODER_READY] = NULL,
+                                          [DECODER_FAILED] = "decoder_failed" };
+    int running, waiting;
+    decoder_state state = model_decoder_state(j->d->model);
+    model_get_load(j->d->model, &running, &waiting);
+    if (state == DECODER_READY && waiting >= MAX_WAITING * j->d->opt.slots)
+        return "decoder_overloaded";
+    return states[state];
+}
+
+static bool wants_decoder(job *j, ask *a)
+{
+    if (a->mode != ASK_EXTRACT && a->mode != ASK_GENERATE)
+        a->degraded = decoder_trouble(j);
+    if (atomic_load(&j->is_late))
+        a->degraded = "deadline";
+    if (a->extract.refused || a->degraded || (a->replay && !replay_decodes(a->replay)))
         return false;
-    if (a->mode == ASK_AUTO)
-        return model_decoder_state(j->d->model) == DECODER_READY;
-    return a->mode == ASK_GENERATE;
+    return a->mode == ASK_AUTO || a->mode == ASK_GENERATE;
 }
 
 static void step_extract(job *j, rag_reader *r)

@@ -45,6 +45,7 @@ typedef struct ask {
     size_t checked_bytes;   /* of the generated text */
     rag_str sent;           /* of the answer, as deltas */
     answer_result result;   /* what is sent */
+    const char *degraded;   /* why it is less than was asked for; NULL: it is not */
     rag_str request;        /* the body, word for word */
     struct replay *replay;  /* NULL: an answer; else it is compared, not sent (replay.h) */
 } ask;

@@ -92,6 +92,9 @@ void ask_render(job *j, const ask *a, rag_buf *out)
     json_cstr(&w, "mode", r->mode);
     json_str(&w, "answer", r->answer);
     json_num(&w, "confidence", r->confidence, 4);
+    json_bool(&w, "needs_review", !r->refused && r->confidence < j->tuning.review_below);
+    if (a->degraded)
+        json_cstr(&w, "degraded", a->degraded);
     render_citations(&w, a, r);
     render_findings(&w, &a->search.found);
     json_int(&w, "generation", rag_snapshot_generation(j->snapshot));

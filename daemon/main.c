@@ -119,6 +119,7 @@ static ragd_tuning tuning_of(const rag_conf *c)
                       .passages = number(c, "answer.passages"),
                       .sentences = number(c, "answer.sentences"),
                       .refuse_below = rag_conf_number(c, "answer.refuse_below"),
+                      .review_below = rag_conf_number(c, "answer.review_below"),
                       .max_tokens = number(c, "llm.max_tokens"),
                       .remembers = number(c, "conversation.turns") > 0,
                       .audit = rag_conf_bool(c, "answer.audit") };

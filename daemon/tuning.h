@@ -25,7 +25,7 @@ typedef struct ragd_tuning {
     const char *mode;         /* of an ask that names none: "auto", "generate", "extract"; static */
     int passages;             /* hits that an answer is made from, and sentences in its prompt */
     int sentences;            /* of an extract */
-    double refuse_below;      /* confidence */
+    double refuse_below, review_below; /* confidence */
     int max_tokens;           /* of a generated answer */
     bool remembers;           /* turns of conversations are kept */
     bool audit;               /* answers are written down */

@@ -523,6 +523,10 @@ static void test_daemon_ask__without_a_decoder_auto_extracts_and_generate_is_503
             assert_true(world_log_gets(w, "no decoder"));
         cJSON *a = world_ask(w, QUESTIONS[0], "");
         assert_string_equal(json_text(a, "mode"), "extract");
+        assert_string_equal(json_text(a, "degraded"), i == 0 ? "decoder_absent" : "decoder_failed");
+        cJSON_Delete(a);
+        a = world_ask(w, QUESTIONS[0], ",\"mode\":\"extract\"");
+        assert_null(cJSON_GetObjectItemCaseSensitive(a, "degraded"));
         cJSON_Delete(a);
         world_call(w, "POST", "/v1/ask", "{\"question\":\"x\",\"mode\":\"generate\"}", &r);
         assert_int_equal(r.status, 503);
@@ -547,7 +551,10 @@ static void test_daemon_ask__while_the_decoder_loads_auto_extracts_and_generate_
     cJSON *late = world_ask(w, QUESTIONS[0], ",\"mode\":\"generate\",\"deadline_ms\":50");
     cJSON *g = world_ask(w, QUESTIONS[0], ",\"mode\":\"generate\"");
     assert_string_equal(json_text(a, "mode"), "extract");
+    assert_string_equal(json_text(a, "degraded"), "decoder_loading");
     assert_string_equal(json_text(late, "mode"), "extract");
+    assert_string_equal(json_text(late, "degraded"), "deadline");
+    assert_null(cJSON_GetObjectItemCaseSensitive(g, "degraded"));
     assert_string_equal(json_text(g, "mode"), "generate");
     cJSON_Delete(health);
     cJSON_Delete(late);
@@ -569,11 +576,13 @@ static void test_daemon_ask__sends_the_extract_when_the_deadline_is_over(void **
     cJSON *a = world_ask(w, QUESTIONS[0], ",\"mode\":\"generate\",\"deadline_ms\":200");
     assert_true(rag_clock_ms() - start < 30000); /* one step of the decoder takes 60 s */
     assert_string_equal(json_text(a, "mode"), "extract");
+    assert_string_equal(json_text(a, "degraded"), "deadline");
     check_answer(w, a);
     cJSON_Delete(a);
     a = world_ask(w, QUESTIONS[0], ",\"deadline_ms\":1");
     assert_string_equal(json_text(a, "mode"), "extract");
     assert_string_equal(json_text(a, "outcome"), "answered");
+    assert_string_equal(json_text(a, "degraded"), "deadline");
     cJSON_Delete(a);
     assert_int_equal(world_stop(w, SIGTERM), 0);
     world_free(w);
@@ -588,6 +597,31 @@ static void test_daemon_ask__refuses_below_the_wanted_confidence(void **state)
     cJSON *a = world_ask(w, "Who wrote the symphony about islands?", "");
     assert_string_equal(json_text(a, "outcome"), "refused");
     check_answer(w, a);
+    cJSON_Delete(a);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
+static void test_daemon_ask__between_the_thresholds_an_answer_needs_review(void **state)
+{
+    world *w = world_new();
+    (void)state;
+    world_fill(w);
+    START(w, "--set", "answer.review_below=1");
+    cJSON *a = world_ask(w, QUESTIONS[0], "");
+    assert_string_equal(json_text(a, "outcome"), "answered");
+    assert_true(cJSON_IsTrue(json_item(a, "needs_review")));
+    cJSON_Delete(a);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    START(w, "--set", "answer.review_below=0");
+    a = world_ask(w, QUESTIONS[0], "");
+    assert_true(cJSON_IsFalse(json_item(a, "needs_review")));
+    cJSON_Delete(a);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    START(w, "--set", "answer.review_below=1", "--set", "answer.refuse_below=1");
+    a = world_ask(w, "Who wrote the symphony about islands?", "");
+    assert_string_equal(json_text(a, "outcome"), "refused");
+    assert_true(cJSON_IsFalse(json_item(a, "needs_review")));
     cJSON_Delete(a);
     assert_int_equal(world_stop(w, SIGTERM), 0);
     world_free(w);
@@ -615,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_daemon_ask__without_a_decoder_auto_extracts_and_generate_is_503),
         cmocka_unit_test(test_daemon_ask__while_the_decoder_loads_auto_extracts_and_generate_waits),
         cmocka_unit_test(test_daemon_ask__sends_the_extract_when_the_deadline_is_over),
+        cmocka_unit_test(test_daemon_ask__between_the_thresholds_an_answer_needs_review),
         cmocka_unit_test(test_daemon_ask__refuses_below_the_wanted_confidence),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
