@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "daemon/answer_confidence.h"
 #include "index/index.h"
 
 /* One sentence of a hit. */
@@ -38,6 +39,9 @@ typedef struct answer_evidence {
     answer_sentence *sentences; /* best term overlap first, at most ANSWER_MAX_CANDIDATES */
     size_t n_sentences;
     double confidence;        /* that the best sentence answers the question; set by answer_rank */
+    answer_features features; /* what it came from */
+    double text_ceiling;      /* rag_results.text_ceiling; 0: not known */
+    const answer_model *model; /* NULL: ANSWER_MODEL */
 } answer_evidence;
 
 /* Splits the hits into sentences and keeps the most promising for embedding. Without a reader every term weighs

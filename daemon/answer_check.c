@@ -6,6 +6,7 @@
 
 #include "base/sentence.h"
 #include "base/utf8.h"
+#include "daemon/figures.h"
 
 enum { MAX_MARKER = 99, MAX_CHECKED = 8 };
 static const double MIN_PAIRS = 0.8;
@@ -92,32 +93,6 @@ static bool stands_in(rag_str hay, rag_str needle)
     return false;
 }
 
-/* Every run of digits of the generated text must stand in the quote as a whole number. */
-static bool figures_stand_in(rag_str hay, rag_str generated)
-{
-    for (size_t i = 0; i < generated.len;) {
-        size_t end = i;
-        while (end < generated.len && generated.ptr[end] >= '0' && generated.ptr[end] <= '9')
-            end++;
-        if (end == i) {
-            i++;
-            continue;
-        }
-        bool found = false;
-        rag_str figure = rag_str_sub(generated, i, end);
-        for (size_t at = 0; !found && (at = rag_str_find(hay, figure, at)) != SIZE_MAX; at++) {
-            bool left = at > 0 && hay.ptr[at - 1] >= '0' && hay.ptr[at - 1] <= '9';
-            size_t behind = at + figure.len;
-            bool right = behind < hay.len && hay.ptr[behind] >= '0' && hay.ptr[behind] <= '9';
-            found = !left && !right;
-        }
-        if (!found)
-            return false;
-        i = end;
-    }
-    return true;
-}
-
 static bool is_pair(rag_str unit)
 {
     size_t pos = 0;
@@ -175,25 +150,31 @@ static bool supports(const check *c, size_t marker, rag_str text, rag_str bones)
 {
     rag_str quote = c->ev->sentences[c->order[marker]].text;
     rag_str quote_bones = skeleton(quote, c->arena);
-    if (!figures_stand_in(quote_bones, bones))
+    if (!figures_follow(text, quote, c->arena, NULL))
         return false;
     if (stands_in(quote_bones, bones))
         return true;
     return c->strictness == ANSWER_SUPPORTED && is_reordered(text, quote, c->arena);
 }
 
-/* The marker that the decoder set is tried first, then the others in order; -1 when none supports text. */
+static size_t quote_bytes(const check *c, long marker)
+{
+    return marker < 0 ? SIZE_MAX : c->ev->sentences[c->order[marker]].text.len;
+}
+
+/* The marker that the decoder set when it is right; else the smallest quote that supports text, the first of several; -1 when none does. */
 static long find_support(const check *c, rag_str text, int marked)
 {
     rag_str bones = skeleton(text, c->arena);
+    long best = -1;
     if (!bones.len)
         return -1;
     if (marked > 0 && (size_t)marked <= c->n_order && supports(c, (size_t)marked - 1, text, bones))
         return marked - 1;
     for (size_t i = 0; i < c->n_order; i++)
-        if (supports(c, i, text, bones))
-            return (long)i;
-    return -1;
+        if (supports(c, i, text, bones) && quote_bytes(c, (long)i) < quote_bytes(c, best))
+            best = (long)i;
+    return best;
 }
 
 /* Markers of one answer are numbered in order of first use. */

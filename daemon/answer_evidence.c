@@ -184,5 +184,9 @@ void answer_rank(answer_evidence *ev, const float *question_vector, float *const
         s->score += (s->cosine - 0.78) / 0.12;
     }
     qsort(ev->sentences, ev->n_sentences, sizeof *ev->sentences, by_score);
-    ev->confidence = ev->n_sentences ? answer_confidence(ev, &ev->sentences[0]) : 0;
+    ev->confidence = 0;
+    if (ev->n_sentences > 0) {
+        answer_features_of(ev, &ev->sentences[0], &ev->features);
+        ev->confidence = answer_probability(ev->model, &ev->features);
+    }
 }

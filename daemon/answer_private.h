@@ -21,6 +21,8 @@ answer_units *answer_units_of(rag_str text, rag_arena *arena);
 /* Share (0–1) of q's weight whose units stand in `in`. */
 double answer_units_overlap(const answer_units *q, const answer_units *in);
 
+/* What is known about sentence s as the answer, after answer_rank has sorted. */
+void answer_features_of(const answer_evidence *ev, const answer_sentence *s, answer_features *out);
 /* That sentence s answers the question (0-1). */
 double answer_confidence(const answer_evidence *ev, const answer_sentence *s);
 

@@ -176,11 +176,13 @@ static void step_collect(job *j, rag_reader *r)
     if (answer_collect(r, a->search.query, a->search.found.hits, a->search.found.n, j->arena, &a->evidence, &err) != RAG_OK) {
         job_fail(j, &err, NULL);
         job_finish(j);
-    } else if (a->question_vector && a->evidence.n_sentences > 0) {
-        embed_sentences(j, a);
-    } else {
-        step_extract(j, r);
+        return;
     }
+    a->evidence.text_ceiling = a->search.found.text_ceiling;
+    if (a->question_vector && a->evidence.n_sentences > 0)
+        embed_sentences(j, a);
+    else
+        step_extract(j, r);
 }
 
 static void step_search(job *j, rag_reader *r)

@@ -78,6 +78,16 @@ static void render_timings(json_writer *w, const job *j, const ask *a)
     json_close(w, '}');
 }
 
+/* What the confidence was made from; 0 tells nothing and is left out. */
+static void render_features(json_writer *w, const answer_features *f)
+{
+    json_open(w, "features", '{');
+    for (int i = 0; i < ANSWER_FEATURES; i++)
+        if (f->value[i] != 0)
+            json_num(w, answer_feature_name((answer_feature)i), f->value[i], 4);
+    json_close(w, '}');
+}
+
 void ask_render(job *j, const ask *a, rag_buf *out)
 {
     const answer_result *r = &a->result;
@@ -106,6 +116,7 @@ void ask_render(job *j, const ask *a, rag_buf *out)
         json_cstr(&w, "followup", followup_cue_name(a->followup.cue));
         render_passages(&w, "passages", a);
         render_explanation(&w, &a->search);
+        render_features(&w, &a->evidence.features);
         json_close(&w, '}');
     }
     json_close(&w, '}');
