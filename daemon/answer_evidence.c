@@ -148,6 +148,18 @@ static int by_score(const void *a, const void *b)
     return (x->span.start > y->span.start) - (x->span.start < y->span.start);
 }
 
+/* A cosine brings at most about 0.5 more than another one. */
+static const double MAX_BEHIND = 0.5;
+
+static size_t count_promising(const answer_evidence *ev)
+{
+    size_t n = 0;
+    while (n < ev->n_sentences &&
+           (n < ANSWER_MIN_PROMISING || ev->sentences[n].score >= ev->sentences[0].score - MAX_BEHIND))
+        n++;
+    return n;
+}
+
 rag_code answer_collect(rag_reader *r, rag_str question, const rag_hit *hits, size_t n_hits, rag_arena *arena,
                         answer_evidence *out, rag_err *err)
 {
@@ -163,6 +175,7 @@ rag_code answer_collect(rag_reader *r, rag_str question, const rag_hit *hits, si
     qsort(all, n, sizeof *all, by_score);
     out->sentences = all;
     out->n_sentences = n < ANSWER_MAX_CANDIDATES ? n : ANSWER_MAX_CANDIDATES;
+    out->n_promising = count_promising(out);
     return RAG_OK;
 }
 
@@ -176,14 +189,14 @@ static double dot(const float *a, const float *b, int dim)
 
 void answer_rank(answer_evidence *ev, const float *question_vector, float *const *vectors, int dim)
 {
-    for (size_t i = 0; i < ev->n_sentences; i++) {
+    for (size_t i = 0; i < ev->n_promising; i++) {
         answer_sentence *s = &ev->sentences[i];
         if (!question_vector || !vectors || !vectors[i])
             continue;
         s->cosine = dot(question_vector, vectors[i], dim);
         s->score += (s->cosine - 0.78) / 0.12;
     }
-    qsort(ev->sentences, ev->n_sentences, sizeof *ev->sentences, by_score);
+    qsort(ev->sentences, ev->n_promising, sizeof *ev->sentences, by_score);
     ev->confidence = 0;
     if (ev->n_sentences > 0) {
         answer_features_of(ev, &ev->sentences[0], &ev->features);

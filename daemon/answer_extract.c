@@ -5,8 +5,9 @@
 
 #include "base/utf8.h"
 
-/* The second and third sentence are worth their length only when they score nearly as high as the best. */
-static const double MAX_GAP[ANSWER_MAX_SENTENCES] = { 0, 0.8, 0.4 };
+/* The second and third sentence are worth their length only when they score nearly as high as the best: with 0.8 and 0.4
+ * an answer includes one gold answer in a hundred more and is an eighth longer. */
+static const double MAX_GAP[ANSWER_MAX_SENTENCES] = { 0, 0.5, 0.2 };
 
 rag_str answer_refusal(rag_lang lang)
 {
@@ -99,7 +100,7 @@ static bool is_repeat(const answer_sentence *s, answer_sentence *const *chosen, 
 static size_t choose(const answer_evidence *ev, int max, answer_sentence **chosen)
 {
     size_t n = 0;
-    for (size_t i = 0; i < ev->n_sentences && n < (size_t)max; i++) {
+    for (size_t i = 0; i < ev->n_promising && n < (size_t)max; i++) {
         answer_sentence *s = &ev->sentences[i];
         if (s->score < ev->sentences[0].score - MAX_GAP[n])
             break;

@@ -160,7 +160,7 @@ static void step_extract(job *j, rag_reader *r)
 
 static void embed_sentences(job *j, const ask *a)
 {
-    size_t n = a->evidence.n_sentences;
+    size_t n = a->evidence.n_promising;
     rag_str *texts = rag_arena_array(j->arena, n, sizeof *texts);
     for (size_t i = 0; i < n; i++)
         texts[i] = a->evidence.sentences[i].embed_text;

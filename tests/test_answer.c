@@ -186,6 +186,25 @@ static void test_answer__a_source_in_the_other_language_needs_no_common_term(voi
     assert_true(ev.confidence > 0.5);
 }
 
+static void test_answer__what_lies_far_behind_is_not_worth_embedding(void **state)
+{
+    (void)state;
+    rag_hit h = hit("a.md", "A", "Blue whales sing. Red foxes bark. Old owls hoot. Grey wolves howl. Do blue whales sing at night?", 0, 1);
+    answer_evidence ev;
+    answer_collect(NULL, RAG_STR("blue whales sing night"), &h, 1, arena, &ev, NULL);
+    assert_int_equal(ev.n_sentences, 5);
+    assert_int_equal(ev.n_promising, ANSWER_MIN_PROMISING);
+    const float q[2] = { 1, 0 };
+    float near[2] = { 1, 0 }, far[2] = { 0.1f, 0.99f }, *vectors[] = { far, near, far };
+    rag_str second = ev.sentences[1].text;
+    answer_rank(&ev, q, vectors, 2);
+    assert_true(rag_str_eq(ev.sentences[0].text, second));
+    for (size_t i = ANSWER_MIN_PROMISING; i < ev.n_sentences; i++)
+        assert_true(ev.sentences[i].cosine == 0);
+    answer_collect(NULL, RAG_STR("bark hoot howl sing"), &h, 1, arena, &ev, NULL);
+    assert_true(ev.n_promising > ANSWER_MIN_PROMISING);
+}
+
 static void test_answer__vectors_decide_between_equal_overlaps(void **state)
 {
     (void)state;
@@ -358,6 +377,7 @@ int main(void)
         TEST(test_answer__a_table_s_header_is_context_not_evidence),
         TEST(test_answer__a_source_in_the_other_language_needs_no_common_term),
         TEST(test_answer__vectors_decide_between_equal_overlaps),
+        TEST(test_answer__what_lies_far_behind_is_not_worth_embedding),
         TEST(test_answer__passages_are_numbered_and_cannot_forge_a_marker),
         TEST(test_answer__a_source_s_own_marker_names_no_citation),
         TEST(test_answer__passages_stop_at_the_byte_limit_on_whole_sentences),
