@@ -159,8 +159,7 @@ static bool is_first_word(const char *word)
 /* Commands that are named in the manual of a later version; NULL when the words are none. */
 static const char *find_later(const char *first, const char *second)
 {
-    static const char *const names[] = { "docs rm", "generations diff", "why", "replay", "feedback", "tickets", "keys",
-                                         NULL };
+    static const char *const names[] = { "docs rm", "generations diff", "feedback", "tickets", "keys", NULL };
     for (size_t i = 0; names[i]; i++) {
         size_t len = strcspn(names[i], " ");
         if (is_word(names[i], len, first) && (!names[i][len] || (second && !strcmp(names[i] + len + 1, second))))

@@ -121,6 +121,8 @@ const command_row args_commands[] = {
     { "verify", "", "check that everything stored agrees", no_rows, 0, 0, cmd_verify },
     { "backup", "FILE", "copy the knowledge base into one file", no_rows, 1, 1, cmd_backup },
     { "restore", "FILE", "put a backup in the knowledge base's place", no_rows, 1, 1, cmd_restore },
+    { "why", "ANSWER_ID", "tell how an answer came about", no_rows, 1, 1, cmd_why },
+    { "replay", "ANSWER_ID", "make an answer once more and compare: exit 0 when equal, 1 when not", no_rows, 1, 1, cmd_replay },
     { "eval", "SET", "measure answers to a question set; or --compare A.json B.json", eval_rows, 1, 2, cmd_eval },
     { "completion", "bash|zsh|fish", "print a completion script for the shell", no_rows, 1, 1, cmd_completion },
     { NULL, NULL, NULL, NULL, 0, 0, NULL },
@@ -144,7 +146,7 @@ void help_print(FILE *out)
     fputs("\nOptions of every command:\n", out);
     print_options(out, args_globals);
     fputs("\n'ragctl COMMAND --help' tells the options of a command.\n\n"
-          "ask, search, chat, eval, status and reload ask the daemon at --socket or --url, else at the configuration's\n"
+          "ask, search, chat, replay, eval, status and reload ask the daemon at --socket or --url, else at the configuration's\n"
           "unix.path. The others open the configuration's storage.dir themselves, unless --socket or --url is given.\n\n"
           "Exit codes: 0 done, 1 run-time error, 2 usage, 3 daemon not reachable, 4 nothing found or answer refused,\n"
           "5 some items of a batch failed, 6 denied, 75 an ingest holds the lock, 78 bad configuration.\n",

@@ -18,6 +18,8 @@ int cmd_verify(ctl *c, const args *a);
 int cmd_backup(ctl *c, const args *a);
 int cmd_restore(ctl *c, const args *a);
 int cmd_eval(ctl *c, const args *a);
+int cmd_why(ctl *c, const args *a);
+int cmd_replay(ctl *c, const args *a);
 int cmd_completion(ctl *c, const args *a);
 
 /* The words of the command line as one question; "-" alone reads standard input.  RAG_INVALID when there

@@ -378,7 +378,7 @@ static void check_described(const char *path, const char *method)
 static void test_daemon_strict__openapi_describes_the_routes_that_exist(void **state)
 {
     static const char *const known[] = {
-        "/v1/ask", "/v1/search", "/v1/conversations/{id}", "/v1/documents", "/v1/documents/{id}", "/v1/documents/{id}/text", "/v1/generations",
+        "/v1/ask", "/v1/search", "/v1/answers/{id}", "/v1/answers/{id}/replay", "/v1/conversations/{id}", "/v1/documents", "/v1/documents/{id}", "/v1/documents/{id}/text", "/v1/generations",
         "/v1/generations/{n}/activate", "/v1/verify", "/v1/reload", "/v1/backup", "/v1/status", "/metrics", "/livez",
         "/readyz", "/health", "/openapi.json", "/",
     };
