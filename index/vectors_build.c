@@ -188,7 +188,7 @@ static rag_code make(builder *b, rag_err *err)
     if (code == RAG_OK)
         code = train(b, err);
     if (code == RAG_OK && is_trained(b->shape.type))
-        code = truth_new(&b->truth, b->d, b->dim, b->rows, b->n, err);
+        code = truth_new(&b->truth, b->shape.type, b->d, b->dim, b->rows, b->n, err);
     if (code == RAG_OK)
         code = add_all(b, err);
     if (b->stop)

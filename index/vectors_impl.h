@@ -78,9 +78,9 @@ void vectors_raw_free(vectors_raw *l);
 
 /* ---- tuning --------------------------------------------------------------------------------------- */
 
-/* Questions made of stored vectors, and what of the rows is best for them, by exact search. */
+/* Questions for an index of this type, made of stored vectors, and what of the rows is best for them, by exact search. */
 typedef struct truth truth;
-rag_code truth_new(truth **out, db *d, size_t dim, const kept_row *rows, size_t n, rag_err *err);
+rag_code truth_new(truth **out, vectors_type type, db *d, size_t dim, const kept_row *rows, size_t n, rag_err *err);
 void truth_free(truth *t); /* copes with NULL */
 /* The next rows, in order. */
 rag_code truth_look(truth *t, const float *rows, size_t n, rag_err *err);
