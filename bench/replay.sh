@@ -22,7 +22,7 @@ fi
   --set answer.refuse_below=0 >"$work/log" 2>&1 &
 pid=$!
 ctl() { "$build/bin/ragctl" --socket "$work/s" --json "$@"; }
-until ctl status 2>/dev/null | grep -q '"decoder_state":"ready"\|"state":"ready"'; do
+until ctl status 2>/dev/null | grep -q '"decoder_state":"ready"'; do
   kill -0 "$pid" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
   sleep 0.2
 done

@@ -109,6 +109,20 @@ static void print_evidence(const cJSON *r)
     }
 }
 
+static void print_features(const cJSON *confidence)
+{
+    const cJSON *f;
+    int n = 0;
+    printf("\nConfidence %.2f, from", json_number(confidence, "value", 0));
+    cJSON_ArrayForEach(f, item(confidence, "features"))
+        if (cJSON_IsNumber(f) && strcmp(f->string, "bias") != 0) {
+            printf("%s ", n++ > 0 ? "," : "");
+            put(f->string, " ");
+            printf(" %.2f", f->valuedouble);
+        }
+    putchar('\n');
+}
+
 static void print_sampling(const cJSON *s)
 {
     printf("   %s, seed %lld, at most %lld tokens", json_string(s, "method"), (long long)json_int(s, "seed", 0),
@@ -194,6 +208,7 @@ static void print_record(const cJSON *r)
     print_head(r);
     print_candidates(item(r, "search"));
     print_evidence(r);
+    print_features(item(r, "confidence"));
     print_decoder(item(r, "decoder"));
     print_check(item(r, "check"));
     if (cJSON_GetArraySize(item(response, "citations")) > 0) {

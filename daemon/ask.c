@@ -126,7 +126,7 @@ static const char *decoder_trouble(const job *j)
 
 static bool wants_decoder(job *j, ask *a)
 {
-    if (a->mode != ASK_EXTRACT && a->mode != ASK_GENERATE)
+    if (a->mode != ASK_EXTRACT && a->mode != ASK_GENERATE && !a->replay) /* which waits, as the first time */
         a->degraded = decoder_trouble(j);
     if (atomic_load(&j->is_late))
         a->degraded = "deadline";

@@ -140,6 +140,19 @@ static void put_evidence(json_writer *w, const ask *a)
     json_close(w, ']');
 }
 
+/* What the confidence was made from, before the decoder was asked; 0 tells nothing and is left out. */
+static void put_confidence(json_writer *w, const ask *a)
+{
+    json_open(w, "confidence", '{');
+    json_num(w, "value", a->result.confidence, 6);
+    json_open(w, "features", '{');
+    for (int i = 0; i < ANSWER_FEATURES; i++)
+        if (a->evidence.features.value[i] != 0)
+            json_num(w, answer_feature_name((answer_feature)i), a->evidence.features.value[i], 6);
+    json_close(w, '}');
+    json_close(w, '}');
+}
+
 /* ---- what the decoder did --------------------------------------------------------------- */
 
 static void put_sampling(json_writer *w, const rag_llm_sampling *s)
@@ -235,6 +248,7 @@ void audit_render(const audit_note *n, bool is_brief, rag_buf *out)
     put_head(&w, n);
     put_search(&w, n, is_brief);
     put_evidence(&w, n->a);
+    put_confidence(&w, n->a);
     put_decoder(&w, n);
     put_check(&w, n);
     json_raw(&w, "response", n->response);

@@ -70,6 +70,7 @@ static void check_record(const cJSON *record, const cJSON *answer)
                                              "text_score",   "fused_score", "fate",       NULL };
     static const char *const sentence[] = { "document", "start", "end", "text", "overlap", "cosine", "score", "marker", NULL };
     has_keys(record, keys);
+    assert_true(json_value(json_item(json_item(record, "confidence"), "features"), "bias") == 1);
     has_keys(json_item(json_item(record, "search"), "candidates")->child, candidate);
     has_keys(json_item(record, "evidence")->child, sentence);
     assert_string_equal(json_text(record, "answer_id"), json_text(answer, "answer_id"));
