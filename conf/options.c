@@ -131,6 +131,8 @@ const option option_table[] = {
       .help = "Passages that an answer is made from." },
     { "answer", "refuse_below", OPTION_NUMBER, .fallback = "0.25", .min = 0, .max = 1,
       .help = "An answer of less confidence is refused; 0 refuses only what nothing supports." },
+    { "answer", "confidence", OPTION_PATH, .fallback = "", .off = "off",
+      .help = "Coefficients that make the confidence, as in conf/confidence.conf; unset: the same numbers, built in." },
     { "answer", "review_below", OPTION_NUMBER, .fallback = "0.5", .min = 0, .max = 1,
       .help = "An answer of less confidence that is not refused is marked for review: needs_review in the reply." },
     { "answer", "audit", OPTION_BOOL, .fallback = "on",

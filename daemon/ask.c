@@ -178,6 +178,7 @@ static void step_collect(job *j, rag_reader *r)
         job_finish(j);
         return;
     }
+    a->evidence.model = &j->d->confidence;
     a->evidence.text_ceiling = a->search.found.text_ceiling;
     if (a->question_vector && a->evidence.n_sentences > 0)
         embed_sentences(j, a);

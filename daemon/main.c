@@ -166,6 +166,7 @@ static ragd_options options_of(const rag_conf *c, const flags *f)
                        .decoder_path = rag_conf_path(c, "models.decoder"),
                        .reranker_path = rag_conf_path(c, "models.reranker"),
                        .prompts_dir = rag_conf_path(c, "prompts.dir"),
+                       .confidence_path = rag_conf_path(c, "answer.confidence"),
                        .prompt_style = rag_conf_string(c, "llm.prompt"),
                        .threads = number(c, "llm.threads"),
                        .slots = number(c, "llm.slots"),

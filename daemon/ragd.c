@@ -124,14 +124,23 @@ static rag_code check_doors(const ragd_options *opt, auth_keys **keys, rag_err *
     return RAG_OK;
 }
 
+static rag_code load_confidence(const char *path, answer_model *out, rag_err *err)
+{
+    *out = ANSWER_MODEL;
+    return *path ? answer_model_load(path, out, err) : RAG_OK;
+}
+
 rag_code ragd_check(const ragd_options *opt, rag_err *err)
 {
     auth_keys *keys;
     rag_sha256 id;
     int dim;
+    answer_model confidence;
     rag_code code = check_doors(opt, &keys, err);
     if (code == RAG_OK)
         auth_free(keys);
+    if (code == RAG_OK)
+        code = load_confidence(opt->confidence_path, &confidence, err);
     if (code == RAG_OK)
         code = rag_embed_identify(opt->embed_path, &id, &dim, err);
     return code == RAG_OK && *opt->reranker_path ? rag_rerank_check(opt->reranker_path, err) : code;
@@ -166,6 +175,7 @@ static void tell_what_needs_a_restart(const ragd_options *a, const ragd_options 
                           same(a->reranker_path, b->reranker_path));
     compare("llm", a->threads == b->threads && a->slots == b->slots && a->context == b->context &&
                        a->deterministic == b->deterministic && same(a->prompt_style, b->prompt_style));
+    compare("answer.confidence", same(a->confidence_path, b->confidence_path));
     compare("prompts.dir", same(a->prompts_dir, b->prompts_dir));
     compare("limits.connections", a->connections == b->connections);
     compare("limits.workers", a->workers == b->workers);
@@ -436,7 +446,9 @@ int ragd_run(const ragd_options *opt, ragd_reload *reload, void *context)
                .queue = queue_new(),
                .audit = audit_new() };
     set_lanes(&d);
-    rag_code code = start(&d, &err);
+    rag_code code = load_confidence(opt->confidence_path, &d.confidence, &err);
+    if (code == RAG_OK)
+        code = start(&d, &err);
     if (code == RAG_OK) {
         event_base_dispatch(d.base);
     } else {

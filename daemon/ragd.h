@@ -30,6 +30,7 @@ typedef struct ragd_options {
     int header_timeout_ms, body_timeout_ms, idle_timeout_ms, stall_timeout_ms;
     size_t max_header_bytes, max_body_bytes;
     const char *embed_path, *decoder_path, *reranker_path, *prompts_dir, *prompt_style;
+    const char *confidence_path; /* "": ANSWER_MODEL */
     int threads, slots, context;
     bool deterministic;
     int workers;

@@ -3,6 +3,7 @@
 #ifndef RAG_DAEMON_STATE_H
 #define RAG_DAEMON_STATE_H
 
+#include "daemon/answer_confidence.h"
 #include "daemon/auth.h"
 #include "daemon/keeper.h"
 #include "daemon/model.h"
@@ -22,6 +23,7 @@ typedef struct ragd_counters {
 
 struct ragd {
     ragd_options opt;
+    answer_model confidence; /* does not change once the threads run */
     ragd_reload *reload;
     void *reload_context;
     struct event_base *base;
