@@ -124,7 +124,7 @@ const option option_table[] = {
       .help = "The vector index: auto is Flat (exact) while that is fast, and then the approximate one that was measured"
               " best.  It is read by ragd-ingest, which builds the index." },
 
-    { "answer", "mode", OPTION_CHOICE, .fallback = "auto", .choices = "auto|generate|extract",
+    { "answer", "mode", OPTION_CHOICE, .fallback = "auto", .choices = "auto|generate|extract|span",
       .help = "Mode of a request that does not say." },
     { "answer", "sentences", OPTION_INT, .fallback = "3", .min = 1, .max = 3, .help = "Most sentences of an extract." },
     { "answer", "passages", OPTION_INT, .fallback = "5", .min = 1, .max = 20,

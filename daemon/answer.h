@@ -66,7 +66,7 @@ typedef struct answer_citation {
 
 typedef struct answer_result {
     bool refused;
-    const char *mode;    /* "extract", "generate" */
+    const char *mode;    /* "extract", "generate", "span" */
     rag_str answer;      /* with [n] markers */
     answer_citation *citations;
     size_t n_citations;
@@ -76,6 +76,9 @@ typedef struct answer_result {
 /* The best one to max_sentences sentences, verbatim, each with its marker, in the order of the source where they
  * are neighbours.  Refuses politely, in the question's language, when there is no evidence. */
 void answer_extract(const answer_evidence *ev, int max_sentences, rag_arena *arena, answer_result *out);
+
+/* A span of a sentence as the answer, cited by that sentence. */
+void answer_span(const answer_evidence *ev, size_t sentence, rag_span span, rag_arena *arena, answer_result *out);
 
 /* The {{passages}} of the prompt: "[1] …" lines, whole sentences, line breaks folded and marker look-alikes ("[1]") broken up,
  * at most max_bytes.  order[i] is the sentence behind marker i+1. */

@@ -151,3 +151,19 @@ void answer_extract(const answer_evidence *ev, int max_sentences, rag_arena *are
     out->answer = rag_arena_str(arena, rag_buf_str(&text));
     rag_buf_free(&text);
 }
+
+void answer_span(const answer_evidence *ev, size_t sentence, rag_span span, rag_arena *arena, answer_result *out)
+{
+    const answer_sentence *s = &ev->sentences[sentence];
+    rag_buf text;
+    *out = (answer_result){ .mode = "span",
+                            .citations = rag_arena_array(arena, 1, sizeof *out->citations),
+                            .n_citations = 1,
+                            .confidence = answer_confidence(ev, s) };
+    answer_cite(ev, s, 1, &out->citations[0]);
+    rag_buf_init(&text, RAG_MAX_REPLY);
+    answer_put_folded(&text, rag_str_sub(s->text, span.start, span.end));
+    rag_buf_puts(&text, " [1]");
+    out->answer = rag_arena_str(arena, rag_buf_str(&text));
+    rag_buf_free(&text);
+}

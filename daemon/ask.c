@@ -90,10 +90,15 @@ static bool take_generated(job *j, rag_reader *r, ask *a)
     return read_back(j, r, a, &a->result);
 }
 
+static bool take_span(job *j, rag_reader *r, ask *a)
+{
+    return ask_take_span(j, a, &a->result) && read_back(j, r, a, &a->result);
+}
+
 static void step_choose(job *j, rag_reader *r)
 {
     ask *a = j->state;
-    if (!take_generated(j, r, a))
+    if (a->mode == ASK_SPAN ? !take_span(j, r, a) : !take_generated(j, r, a))
         a->result = a->extract;
     if (atomic_load(&j->is_late))
         a->degraded = "deadline";
@@ -109,8 +114,8 @@ static void step_choose(job *j, rag_reader *r)
     }
 }
 
-/* Why `auto` goes without the decoder; NULL: it need not. */
-static const char *decoder_trouble(const job *j)
+/* Why an answer goes without the decoder; NULL: it need not.  `auto` does not wait for it, `span` does. */
+static const char *decoder_trouble(const job *j, const ask *a)
 {
     static const char *const states[] = { [DECODER_NONE] = "decoder_absent",
                                           [DECODER_LOADING] = "decoder_loading",
@@ -118,6 +123,8 @@ static const char *decoder_trouble(const job *j)
                                           [DECODER_FAILED] = "decoder_failed" };
     int running, waiting;
     decoder_state state = model_decoder_state(j->d->model);
+    if (a->mode == ASK_SPAN)
+        return state == DECODER_LOADING ? NULL : states[state];
     model_get_load(j->d->model, &running, &waiting);
     if (state == DECODER_READY && waiting >= MAX_WAITING * j->d->opt.slots)
         return "decoder_overloaded";
@@ -126,13 +133,13 @@ static const char *decoder_trouble(const job *j)
 
 static bool wants_decoder(job *j, ask *a)
 {
-    if (a->mode != ASK_EXTRACT && a->mode != ASK_GENERATE && !a->replay) /* which waits, as the first time */
-        a->degraded = decoder_trouble(j);
+    if ((a->mode == ASK_AUTO || a->mode == ASK_SPAN) && !a->replay) /* which waits, as the first time */
+        a->degraded = decoder_trouble(j, a);
     if (atomic_load(&j->is_late))
         a->degraded = "deadline";
     if (a->extract.refused || a->degraded || (a->replay && !replay_decodes(a->replay)))
         return false;
-    return a->mode == ASK_AUTO || a->mode == ASK_GENERATE;
+    return a->mode != ASK_EXTRACT;
 }
 
 static void step_extract(job *j, rag_reader *r)
@@ -150,7 +157,10 @@ static void step_extract(job *j, rag_reader *r)
     if (a->is_stream && a->mode == ASK_AUTO)
         ask_tell_draft(j, a);
     if (wants_decoder(j, a)) {
-        ask_prepare_decoding(j);
+        if (a->mode == ASK_SPAN)
+            ask_prepare_span(j);
+        else
+            ask_prepare_decoding(j);
         job_decode(j, step_choose);
     } else {
         a->result = a->extract;

@@ -45,6 +45,8 @@ typedef struct ask {
     size_t checked_bytes;   /* of the generated text */
     rag_str sent;           /* of the answer, as deltas */
     answer_result result;   /* what is sent */
+    bool has_span;
+    rag_llm_span span;      /* its reading is the number of the sentence */
     const char *degraded;   /* why it is less than was asked for; NULL: it is not */
     rag_str request;        /* the body, word for word */
     struct replay *replay;  /* NULL: an answer; else it is compared, not sent (replay.h) */
@@ -79,6 +81,10 @@ static inline answer_strictness ask_strictness(const ask *a)
 void ask_prepare_decoding(job *j);
 /* The length of generated text that holds whole sentences, each with the markers behind it. */
 size_t ask_whole_sentences(rag_str text);
+
+/* ask_span.c: sets the job's decoding up to find a span; whether there is one, in time, and the answer made of it. */
+void ask_prepare_span(job *j);
+bool ask_take_span(job *j, const ask *a, answer_result *out);
 
 /* ask_reply.c */
 void ask_render(job *j, const ask *a, rag_buf *out);

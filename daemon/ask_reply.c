@@ -40,16 +40,16 @@ static void render_passages(json_writer *w, const char *key, const ask *a)
     json_close(w, ']');
 }
 
-static bool is_generated(const ask *a)
+static bool is_decoded(const ask *a)
 {
-    return strcmp(a->result.mode, "generate") == 0;
+    return strcmp(a->result.mode, "extract") != 0;
 }
 
 static void render_model(json_writer *w, const job *j, const ask *a)
 {
     model_facts facts;
     model_get_facts(j->d->model, &facts);
-    json_cstr(w, "model", is_generated(a) ? facts.decoder : facts.embedder);
+    json_cstr(w, "model", is_decoded(a) ? facts.decoder : facts.embedder);
 }
 
 static void render_usage(json_writer *w, const rag_llm_done *done)
@@ -64,7 +64,7 @@ static void render_usage(json_writer *w, const rag_llm_done *done)
 static void render_timings(json_writer *w, const job *j, const ask *a)
 {
     const decoding *d = &j->decode;
-    double first = is_generated(a) && d->first_piece_ms > 0 ? d->first_piece_ms : a->extracted_ms;
+    double first = is_decoded(a) && d->first_piece_ms > 0 ? d->first_piece_ms : a->extracted_ms;
     json_open(w, "timings_ms", '{');
     json_num(w, "queue", j->started_ms - j->accepted_ms, 1);
     json_num(w, "embed", j->embed.ms, 1);

@@ -230,7 +230,7 @@ static void put_check(json_writer *w, const audit_note *n)
     rag_span span;
     size_t pos = 0;
     json_open(w, "check", '{');
-    json_bool(w, "taken", strcmp(n->a->result.mode, "generate") == 0);
+    json_bool(w, "taken", strcmp(n->a->result.mode, "extract") != 0);
     json_cstr(w, "strictness", ask_strictness(n->a) == ANSWER_VERBATIM ? "verbatim" : "supported");
     json_open(w, "sentences", '[');
     while (n->a->n_order > 0 && rag_sentence_next(text, &pos, &span))

@@ -102,7 +102,7 @@ static int number(const rag_conf *c, const char *name)
 
 static ragd_tuning tuning_of(const rag_conf *c)
 {
-    static const char *const modes[] = { "auto", "generate", "extract" };
+    static const char *const modes[] = { "auto", "generate", "extract", "span" };
     static const char *const fusions[] = { "adaptive", "weighted", "rrf" };
     ragd_tuning t = { .queue = number(c, "limits.queue"),
                       .question_tokens = (size_t)rag_conf_int(c, "limits.question_tokens"),

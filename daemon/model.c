@@ -161,7 +161,7 @@ static rag_code submit(model *m, job *j)
     for (size_t bytes = d->max_prompt_bytes; code == RAG_TOO_LARGE && bytes >= MIN_PASSAGE_BYTES; bytes /= 2) {
         rag_llm_request req = { 0 };
         rag_llm_seq *seq;
-        code = d->prompt(j, m->own, m->templates, bytes, &req, &d->err);
+        code = d->prompt(j, m->own, d->is_span ? m->span_templates : m->templates, bytes, &req, &d->err);
         req.on_piece = on_piece;
         req.on_done = on_done;
         req.context = j;
@@ -313,8 +313,10 @@ void model_close(model *m)
     rag_llm_close(m->llm);
     rag_rerank_close(m->reranker);
     rag_embed_close(m->embedder);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         rag_llm_template_free(m->templates[i]);
+        rag_llm_template_free(m->span_templates[i]);
+    }
     pthread_cond_destroy(&m->work);
     pthread_mutex_destroy(&m->mu);
     free(m);

@@ -28,7 +28,7 @@ struct model {
     atomic_int running;
     atomic_bool has_reranker;
     rag_llm *own; /* llm, once the model thread has seen it */
-    rag_llm_template *templates[2];
+    rag_llm_template *templates[2], *span_templates[2]; /* the latter may be NULL */
     rag_embedder *embedder;
 };
 

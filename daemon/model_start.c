@@ -58,15 +58,31 @@ static void set_decoder(model *m, rag_llm *llm, const rag_err *err)
     pthread_mutex_unlock(&m->mu);
 }
 
+/* Spans are searched only with them: answers do without. */
+static void load_span_templates(model *m)
+{
+    for (int lang = 0; lang < 2; lang++) {
+        char name[32];
+        rag_err err = { 0 };
+        snprintf(name, sizeof name, "span.%s.txt", rag_lang_name((rag_lang)lang));
+        char *path = rag_path_join(m->opt.prompts_dir, name);
+        if (rag_llm_template_load(&m->span_templates[lang], path, &err) != RAG_OK)
+            rag_log(RAG_WARN, "no spans in this language: %s", err.message);
+        free(path);
+    }
+}
+
 static void load_decoder(model *m)
 {
     rag_llm *llm = NULL;
     rag_err err = { 0 };
     double start = rag_clock_ms();
-    if (open_decoder(&m->opt, &llm, m->templates, &err) == RAG_OK)
+    if (open_decoder(&m->opt, &llm, m->templates, &err) == RAG_OK) {
+        load_span_templates(m);
         rag_log(RAG_INFO, "decoder '%s' is ready after %.0f ms", rag_llm_name(llm), rag_clock_ms() - start);
-    else
+    } else {
         rag_log(RAG_WARN, "no decoder, answers are extracts: %s", err.message);
+    }
     set_decoder(m, llm, &err);
 }
 

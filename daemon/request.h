@@ -70,6 +70,7 @@ typedef struct decoding {
     rag_code (*prompt)(job *j, const rag_llm *m, rag_llm_template *const templates[2], size_t max_bytes,
                        rag_llm_request *req, rag_err *err);
     void (*piece)(job *j, rag_str piece); /* on the model thread */
+    bool is_span;                         /* the templates are span.LANG.txt, not answer.LANG.txt */
     size_t max_prompt_bytes;              /* of the passages: where to start */
     rag_buf text;                         /* for piece to fill; freed with the job */
     rag_code code;                        /* RAG_OK: done is valid; else why there is no answer */

@@ -22,7 +22,7 @@ typedef struct ragd_tuning {
     double document_share;
     int rerank;               /* hits that the reranker looks at */
     int64_t rerank_ms;        /* its time for one question */
-    const char *mode;         /* of an ask that names none: "auto", "generate", "extract"; static */
+    const char *mode;         /* of an ask that names none: "auto", "generate", "extract", "span"; static */
     int passages;             /* hits that an answer is made from, and sentences in its prompt */
     int sentences;            /* of an extract */
     double refuse_below, review_below; /* confidence */

@@ -140,7 +140,7 @@ static void test_daemon_ask__says_how_the_answer_was_made(void **state)
     assert_true(json_value(json_item(a, "usage"), "completion_tokens") > 0);
     cJSON_Delete(a);
     a = world_ask(the_world, QUESTIONS[0], ",\"mode\":\"span\"");
-    assert_string_equal(json_text(a, "mode"), "extract");
+    assert_string_equal(json_text(a, "mode"), "span");
     cJSON_Delete(a);
 }
 
@@ -328,6 +328,27 @@ static void test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_n
         assert_true(rag_clock_ms() < until);
     assert_int_equal(world_stop(w, SIGTERM), 0);
     world_free(w);
+}
+
+static void test_daemon_ask__a_span_stands_in_the_sentence_that_it_cites(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof QUESTIONS / sizeof *QUESTIONS; i++) {
+        cJSON *a = world_ask(the_world, QUESTIONS[i], ",\"mode\":\"span\"");
+        const char *answer = json_text(a, "answer"), *marker = strstr(answer, " [1]");
+        const char *quote = json_text(cJSON_GetArrayItem(json_item(a, "citations"), 0), "quote");
+        assert_string_equal(json_text(a, "mode"), "span");
+        assert_string_equal(json_text(a, "model"), "fake-decoder");
+        assert_int_equal(cJSON_GetArraySize(json_item(a, "citations")), 1);
+        assert_non_null(marker);
+        assert_string_equal(marker, " [1]");
+        char *span = rag_strndup((rag_str){ answer, (size_t)(marker - answer) });
+        assert_non_null(strstr(quote, span));
+        assert_true(strlen(span) > 0);
+        assert_null(cJSON_GetObjectItemCaseSensitive(a, "degraded"));
+        free(span);
+        cJSON_Delete(a);
+    }
 }
 
 /* ---- conversations ------------------------------------------------------------------ */
@@ -525,6 +546,10 @@ static void test_daemon_ask__without_a_decoder_auto_extracts_and_generate_is_503
         assert_string_equal(json_text(a, "mode"), "extract");
         assert_string_equal(json_text(a, "degraded"), i == 0 ? "decoder_absent" : "decoder_failed");
         cJSON_Delete(a);
+        a = world_ask(w, QUESTIONS[0], ",\"mode\":\"span\"");
+        assert_string_equal(json_text(a, "mode"), "extract");
+        assert_string_equal(json_text(a, "degraded"), i == 0 ? "decoder_absent" : "decoder_failed");
+        cJSON_Delete(a);
         a = world_ask(w, QUESTIONS[0], ",\"mode\":\"extract\"");
         assert_null(cJSON_GetObjectItemCaseSensitive(a, "degraded"));
         cJSON_Delete(a);
@@ -637,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_daemon_ask__draft_is_the_extract_with_its_citations),
         cmocka_unit_test(test_daemon_ask__a_stream_that_fails_early_has_its_status),
         cmocka_unit_test(test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_nothing),
+        cmocka_unit_test(test_daemon_ask__a_span_stands_in_the_sentence_that_it_cites),
         cmocka_unit_test(test_daemon_ask__a_follow_up_is_resolved_with_the_turns_before),
         cmocka_unit_test(test_daemon_ask__what_is_searched_for_is_the_resolved_question),
         cmocka_unit_test(test_daemon_ask__the_next_question_finds_the_turn_of_a_stream),
