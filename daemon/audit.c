@@ -76,6 +76,7 @@ static void write_down(rag_records *records, const audit_note *n)
     const ask *a = n->a;
     rag_buf json;
     rag_err err = { 0 };
+    double start = rag_clock_ms();
     rag_buf_init(&json, AUDIT_BYTES);
     rag_record r = { .answer_id = rag_str_of(a->answer_id),
                      .conversation_id = rag_str_of(a->conversation_id),
@@ -93,6 +94,9 @@ static void write_down(rag_records *records, const audit_note *n)
         rag_records_put(records, &r, &err);
     if (err.code != RAG_OK)
         rag_log(RAG_WARN, "request_id=%s answer %s is not written down: %s", n->request_id, a->answer_id, err.message);
+    else
+        rag_log(RAG_DEBUG, "request_id=%s answer %s is written down: %zu bytes in %.1f ms", n->request_id, a->answer_id,
+                json.len, rag_clock_ms() - start);
     rag_buf_free(&json);
 }
 
