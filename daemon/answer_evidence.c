@@ -57,9 +57,16 @@ static const answer_units *weigh_question(rag_reader *r, rag_str question, rag_a
     return u;
 }
 
-static rag_str last_heading(const rag_hit *h)
+/* What byte `at` of the hit's text stands under. */
+static rag_str heading_at(const rag_hit *h, size_t at)
 {
-    return h->n_heading ? h->heading[h->n_heading - 1] : h->title;
+    const rag_str *heading = h->heading;
+    size_t n = h->n_heading;
+    for (size_t i = 0; i < h->n_merged && h->parts[i].start <= h->start + at; i++) {
+        heading = h->parts[i].heading;
+        n = h->parts[i].n_heading;
+    }
+    return n ? heading[n - 1] : h->title;
 }
 
 /* What a sentence stands under: the last heading and, for a table's row, the header row. */
@@ -107,10 +114,22 @@ static double header_overlap(const answer_evidence *ev, rag_str header, rag_aren
     return answer_units_overlap(ev->units, answer_units_of(header, arena));
 }
 
+/* A merged hit holds its sections' headings: "## Text", of which the sentence is "Text" or the whole. */
+static bool is_heading_line(rag_str text, rag_span sentence)
+{
+    size_t at = sentence.start, marks = 0;
+    while (at > 0 && (text.ptr[at - 1] == ' ' || text.ptr[at - 1] == '#'))
+        at--;
+    while (at < sentence.end && text.ptr[at] == '#')
+        at++, marks++;
+    return marks > 0 && marks <= 6 && at < sentence.end && text.ptr[at] == ' ' &&
+           (at == marks || text.ptr[at - marks - 1] == '\n');
+}
+
 static size_t split_hit(const answer_evidence *ev, size_t hit, rag_arena *arena, answer_sentence *out, size_t max)
 {
     const rag_hit *h = &ev->hits[hit];
-    context under = { .heading = last_heading(h) };
+    context under = { .heading = heading_at(h, 0) };
     double heading_overlap = header_overlap(ev, under.heading, arena), in_table = 0, before = 0;
     size_t n = 0, pos = 0;
     rag_span span;
@@ -124,6 +143,14 @@ static size_t split_hit(const answer_evidence *ev, size_t hit, rag_arena *arena,
                 in_table = header_overlap(ev, under.header, arena);
             }
             continue;
+        }
+        if (h->n_merged > 0 && is_heading_line(h->text, span))
+            continue;
+        rag_str heading = heading_at(h, span.start);
+        if (!rag_str_eq(heading, under.heading)) {
+            under = (context){ .heading = heading };
+            heading_overlap = header_overlap(ev, heading, arena);
+            in_table = before = 0;
         }
         answer_sentence *s = &out[n++];
         *s = (answer_sentence){ .hit = hit, .span = span, .text = text };

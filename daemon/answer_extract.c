@@ -5,9 +5,10 @@
 
 #include "base/utf8.h"
 
-/* The second and third sentence are worth their length only when they score nearly as high as the best: with 0.8 and 0.4
- * an answer includes one gold answer in a hundred more and is an eighth longer. */
-static const double MAX_GAP[ANSWER_MAX_SENTENCES] = { 0, 0.5, 0.2 };
+/* The second and third sentence must score nearly as high as the best to be worth their length; nearer still when the answer
+ * grows beyond SHORT_BYTES, about 45 English words or 90 Chinese characters. */
+static const double MAX_GAP[ANSWER_MAX_SENTENCES] = { 0, 0.8, 0.4 }, MAX_GAP_LONG[ANSWER_MAX_SENTENCES] = { 0, 0.5, 0.2 };
+enum { SHORT_BYTES = 270 };
 
 rag_str answer_refusal(rag_lang lang)
 {
@@ -99,13 +100,16 @@ static bool is_repeat(const answer_sentence *s, answer_sentence *const *chosen, 
 
 static size_t choose(const answer_evidence *ev, int max, answer_sentence **chosen)
 {
-    size_t n = 0;
+    size_t n = 0, bytes = 0;
     for (size_t i = 0; i < ev->n_promising && n < (size_t)max; i++) {
         answer_sentence *s = &ev->sentences[i];
-        if (s->score < ev->sentences[0].score - MAX_GAP[n])
+        const double *gap = bytes + s->text.len <= SHORT_BYTES ? MAX_GAP : MAX_GAP_LONG;
+        if (s->score < ev->sentences[0].score - gap[n])
             break;
-        if (!is_repeat(s, chosen, n))
-            chosen[n++] = s;
+        if (is_repeat(s, chosen, n))
+            continue;
+        chosen[n++] = s;
+        bytes += s->text.len;
     }
     return n;
 }

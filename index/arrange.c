@@ -272,12 +272,18 @@ static void name_merged(const arranger *a, size_t hit, rag_hit *out)
     const place *p = &a->places[hit];
     if (p->first == p->last)
         return;
-    int64_t *ids = rag_arena_array(a->arena, (size_t)(p->last - p->first) + 1, sizeof *ids);
+    size_t n = (size_t)(p->last - p->first) + 1;
+    int64_t *ids = rag_arena_array(a->arena, n, sizeof *ids);
+    rag_part *parts = rag_arena_array(a->arena, n, sizeof *parts);
     for (size_t i = 0; i < a->n; i++)
-        if (a->places[i].fate != RAG_FATE_TWIN && stands_for(a, i) == hit)
-            ids[a->pool[i].ordinal - p->first] = a->pool[i].chunk_id;
+        if (a->places[i].fate != RAG_FATE_TWIN && stands_for(a, i) == hit) {
+            const rag_hit *h = &a->pool[i];
+            ids[h->ordinal - p->first] = h->chunk_id;
+            parts[h->ordinal - p->first] = (rag_part){ h->start, h->heading, h->n_heading };
+        }
     out->merged = ids;
-    out->n_merged = (size_t)(p->last - p->first) + 1;
+    out->parts = parts;
+    out->n_merged = n;
 }
 
 static void name_twins(const arranger *a, size_t hit, rag_hit *out)

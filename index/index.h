@@ -126,6 +126,13 @@ typedef struct rag_twin {
     rag_str document;
 } rag_twin;
 
+/* One chunk of a merged hit. */
+typedef struct rag_part {
+    size_t start;           /* byte in the stored text */
+    const rag_str *heading; /* its own, from the outermost */
+    size_t n_heading;
+} rag_part;
+
 typedef struct rag_hit {
     int rank; /* from 1 */
     int64_t chunk_id, document_id; /* a merged hit's: of its best chunk */
@@ -150,6 +157,7 @@ typedef struct rag_hit {
     bool holds_exact;        /* it holds the query's exact strings (rag_results.absent says which none holds) */
     const int64_t *merged;   /* chunk ids of a merged hit in order of the text; n_merged 0: one chunk */
     size_t n_merged;
+    const rag_part *parts;   /* of them, n_merged */
     const rag_twin *twins;
     size_t n_twins;
 } rag_hit;

@@ -173,6 +173,24 @@ static void test_answer__a_table_s_header_is_context_not_evidence(void **state)
     assert_true(contains(ev.sentences[0].embed_text, "Shipping"));
 }
 
+static void test_answer__a_merged_hit_s_headings_are_context_not_evidence(void **state)
+{
+    (void)state;
+    static const char text[] = "Goods come back within 30 days.\n\n## How to pay\n\nBy card, or in cash.";
+    rag_str length = RAG_STR("Return period"), pay = RAG_STR("How to pay");
+    rag_part parts[] = { { 100, &length, 1 }, { 100 + sizeof "Goods come back within 30 days.\n\n## How to pay\n", &pay, 1 } };
+    int64_t ids[] = { 1, 2 };
+    rag_hit h = hit("shop.md", "Shop", text, 100, 1);
+    h.merged = ids;
+    h.parts = parts;
+    h.n_merged = 2;
+    answer_evidence ev = collect("How long is the return period?", &h, 1);
+    assert_int_equal(ev.n_sentences, 2);
+    assert_true(rag_str_eq(ev.sentences[0].text, RAG_STR("Goods come back within 30 days.")));
+    assert_true(contains(ev.sentences[0].embed_text, "Return period"));
+    assert_true(contains(ev.sentences[1].embed_text, "How to pay: By card"));
+}
+
 static void test_answer__a_source_in_the_other_language_needs_no_common_term(void **state)
 {
     (void)state;
@@ -375,6 +393,7 @@ int main(void)
         TEST(test_answer__nothing_found_is_refused_in_the_asker_s_language),
         TEST(test_answer__confidence_falls_with_the_overlap),
         TEST(test_answer__a_table_s_header_is_context_not_evidence),
+        TEST(test_answer__a_merged_hit_s_headings_are_context_not_evidence),
         TEST(test_answer__a_source_in_the_other_language_needs_no_common_term),
         TEST(test_answer__vectors_decide_between_equal_overlaps),
         TEST(test_answer__what_lies_far_behind_is_not_worth_embedding),
