@@ -150,10 +150,37 @@ static void print_tokens(const cJSON *tokens)
     putchar('\n');
 }
 
+static void print_span(const cJSON *d)
+{
+    const cJSON *r, *span = item(d, "span");
+    int n = 0;
+    cJSON_ArrayForEach(r, item(d, "readings"))
+    {
+        printf("\nPrompt %d (%.3f for its sentence):\n   ", ++n, json_number(r, "bonus", 0));
+        put(json_string(r, "prompt"), PRINT_INDENT);
+        putchar('\n');
+    }
+    if (!cJSON_IsObject(span)) {
+        printf("\nNo span. ");
+        put(json_string(d, "error"), " ");
+        putchar('\n');
+        return;
+    }
+    printf("\nBest span, of prompt %lld: \"", (long long)json_int(span, "reading", 0) + 1);
+    put(json_string(span, "text"), " ");
+    printf("\"\n   score %.3f, log-probability %.3f, without the question %.3f, probability among the spans %.2f\n",
+           json_number(span, "score", 0), json_number(span, "logprob", 0), json_number(span, "prior_logprob", 0),
+           json_number(span, "probability", 0));
+}
+
 static void print_decoder(const cJSON *d)
 {
     if (!cJSON_IsObject(d)) {
         puts("\nThe decoder was not asked.");
+        return;
+    }
+    if (item(d, "readings")) {
+        print_span(d);
         return;
     }
     printf("\nPrompt:\n   ");

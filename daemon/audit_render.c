@@ -183,6 +183,40 @@ static void put_tokens(json_writer *w, const decoding *d)
     json_close(w, ']');
 }
 
+/* In mode span: each sentence in a prompt of its own, with and without the question, and the span that was best. */
+static void put_readings(json_writer *w, const rag_llm_spans *spans)
+{
+    json_open(w, "readings", '[');
+    for (size_t i = 0; i < spans->n_readings; i++) {
+        json_open(w, NULL, '{');
+        json_str(w, "prompt", spans->readings[i].prompt);
+        json_str(w, "prior_prompt", spans->readings[i].prior_prompt);
+        json_str(w, "evidence", spans->readings[i].evidence);
+        json_num(w, "bonus", spans->readings[i].bonus, 6);
+        json_close(w, '}');
+    }
+    json_close(w, ']');
+}
+
+static void put_span(json_writer *w, const ask *a, const rag_llm_spans *spans)
+{
+    const rag_llm_span *s = &a->span;
+    if (!a->has_span || s->reading >= spans->n_readings) {
+        json_null(w, "span");
+        return;
+    }
+    json_open(w, "span", '{');
+    json_int(w, "reading", (int64_t)s->reading);
+    json_str(w, "text", rag_str_sub(spans->readings[s->reading].evidence, s->span.start, s->span.end));
+    json_int(w, "tokens", (int64_t)s->tokens);
+    json_num(w, "score", s->score, PRECISION);
+    json_num(w, "logprob", s->logprob, PRECISION);
+    json_num(w, "prior_logprob", s->prior_logprob, PRECISION);
+    json_num(w, "echo", s->echo, 6);
+    json_num(w, "probability", s->probability, PRECISION);
+    json_close(w, '}');
+}
+
 static void put_decoder(json_writer *w, const audit_note *n)
 {
     static const char *const finishes[] = { "stop", "length", "canceled", "error" };
@@ -204,6 +238,10 @@ static void put_decoder(json_writer *w, const audit_note *n)
     put_sampling(w, &d->request.sampling);
     json_str(w, "text", rag_buf_str(&d->text));
     put_tokens(w, d);
+    if (d->request.spans) {
+        put_readings(w, d->request.spans);
+        put_span(w, n->a, d->request.spans);
+    }
     json_num(w, "mean_logprob", d->done.mean_logprob, PRECISION);
     json_close(w, '}');
 }

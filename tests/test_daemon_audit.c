@@ -127,6 +127,23 @@ static void test_daemon_audit__a_generated_answer_is_written_down_with_prompt_an
     cJSON_Delete(answer);
 }
 
+static void test_daemon_audit__a_span_is_written_down_with_what_it_was_chosen_from(void **state)
+{
+    (void)state;
+    cJSON *answer = world_ask(the_world, QUESTION, ",\"mode\":\"span\"");
+    cJSON *record = record_of(the_world, answer);
+    const cJSON *decoder = json_item(record, "decoder"), *span = json_item(decoder, "span");
+    check_record(record, answer);
+    assert_string_equal(json_text(record, "mode"), "span");
+    assert_non_null(strstr(json_text(answer, "answer"), json_text(span, "text")));
+    const cJSON *reading = cJSON_GetArrayItem(json_item(decoder, "readings"), (int)json_value(span, "reading"));
+    assert_non_null(strstr(json_text(reading, "evidence"), json_text(span, "text")));
+    assert_non_null(strstr(json_text(reading, "prompt"), QUESTION));
+    assert_null(strstr(json_text(reading, "prior_prompt"), QUESTION));
+    cJSON_Delete(record);
+    cJSON_Delete(answer);
+}
+
 static void test_daemon_audit__a_refusal_is_written_down(void **state)
 {
     (void)state;
@@ -409,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_daemon_audit__an_extract_is_written_down),
         cmocka_unit_test(test_daemon_audit__a_generated_answer_is_written_down_with_prompt_and_tokens),
+        cmocka_unit_test(test_daemon_audit__a_span_is_written_down_with_what_it_was_chosen_from),
         cmocka_unit_test(test_daemon_audit__a_refusal_is_written_down),
         cmocka_unit_test(test_daemon_audit__streamed_answers_are_written_down_too),
         cmocka_unit_test(test_daemon_audit__a_follow_up_is_written_down_with_what_it_was_taken_for),
