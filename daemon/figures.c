@@ -10,8 +10,9 @@
 static size_t run_end(const figure_text *t, size_t i)
 {
     for (;; i++) {
-        bool joins = i > 0 && figure_is_word(t->c[i - 1]) && figure_is_word(t->c[i + 1]);
-        if (!figure_is_word(t->c[i]) && !(joins && (t->c[i] == '-' || t->c[i] == '.' || t->c[i] == '_')))
+        bool is_mark = t->c[i] == '-' || t->c[i] == '.' || t->c[i] == '_';
+        bool joins = is_mark && i > 0 && figure_is_word(t->c[i - 1]) && figure_is_word(t->c[i + 1]);
+        if (!figure_is_word(t->c[i]) && !joins)
             return i;
     }
 }
