@@ -208,7 +208,7 @@ static void measure_kind(const measure *m, double *value)
 
 static double margin(const measure *m, bool other_hit)
 {
-    for (size_t i = 0; i < m->ev->n_sentences; i++) {
+    for (size_t i = 0; i < m->ev->n_promising; i++) {
         const answer_sentence *o = &m->ev->sentences[i];
         bool is_other = o != m->s && (!other_hit || o->hit != m->s->hit) && !rag_str_eq(o->text, m->s->text);
         if (is_other)
