@@ -23,7 +23,12 @@ typedef struct task {
 static rag_code begin(task *t, rag_err *err)
 {
     rag_code code = state_read_latest(t->d, &t->st, err);
-    return code == RAG_OK && t->st.latest ? kept_positions(t->d, t->st.model_id, &t->rows, &t->n, err) : code;
+    return code == RAG_OK && t->st.latest ? kept_count(t->d, t->st.model_id, &t->n, err) : code;
+}
+
+static rag_code read_rows(task *t, rag_err *err)
+{
+    return kept_positions(t->d, t->st.model_id, &t->rows, &t->n, err);
 }
 
 static bool has_many_dead(size_t all, size_t live)
@@ -95,9 +100,9 @@ static rag_code save_quickly(task *t, rag_err *err)
     if (code != RAG_OK || t->n == 0)
         return code;
     vectors_identity id = state_identity(&t->st);
-    code = extend(t, &v, NULL);
-    if (code != RAG_OK)
-        code = build(t, &v, quick_type(t), NULL, err);
+    code = read_rows(t, err);
+    if (code == RAG_OK)
+        code = extend(t, &v, NULL) == RAG_OK ? RAG_OK : build(t, &v, quick_type(t), NULL, err);
     if (code == RAG_OK)
         code = vectors_save(v, t->dir, &id, err);
     vectors_release(v);
@@ -137,7 +142,9 @@ static rag_code replace(task *t, vectors_type type, const atomic_bool *stop, rag
 {
     vectors *v = NULL;
     vectors_identity id = state_identity(&t->st);
-    rag_code code = build(t, &v, type, stop, err);
+    rag_code code = read_rows(t, err);
+    if (code == RAG_OK)
+        code = build(t, &v, type, stop, err);
     crash_point("renew_built");
     if (code == RAG_OK)
         code = vectors_save(v, t->dir, &id, err);

@@ -62,8 +62,8 @@ typedef struct rag_generation {
     bool active; /* the one that is served */
 } rag_generation;
 
-/* Looks whether kb.db holds a newer state than the current snapshot (cheap: PRAGMA data_version) and, if so,
- * loads or builds the snapshot and makes it current.  The old one serves on until it is replaced and released.
+/* Looks whether kb.db holds a newer state than the current snapshot, or its vector index was made anew (cheap: PRAGMA
+ * data_version) and, if so, loads or builds the snapshot and makes it current.  The old one serves on until it is replaced and released.
  * Call it every few hundred ms from one worker. *changed may be NULL.  A generation embedded with another
  * model than opt.model is not taken. The first call loads the first snapshot; generation 0 is the empty one. */
 rag_code rag_index_refresh(rag_index *ix, bool *changed, rag_err *err);

@@ -199,6 +199,15 @@ static rag_code load_positions(loader *l, rag_err *err)
     return code;
 }
 
+rag_code kept_count(db *d, int64_t model_id, size_t *n, rag_err *err)
+{
+    int64_t count = 0;
+    rag_code code = db_number(d, &count, "SELECT coalesce(sum(v.n_chunks), 0) FROM versions v WHERE v.model_id = ? AND " IS_KEPT,
+                              BIND(num(model_id)), err);
+    *n = (size_t)count;
+    return code;
+}
+
 rag_code kept_positions(db *d, int64_t model_id, kept_row **out, size_t *n, rag_err *err)
 {
     sqlite3_stmt *q;

@@ -48,6 +48,8 @@ void random_hex(char out[33]);
 
 /* The chunks of kept generations that were embedded with a model, by id (malloc'd). */
 rag_code kept_positions(db *d, int64_t model_id, kept_row **out, size_t *n, rag_err *err);
+/* How many those are: it takes a look at the versions only. */
+rag_code kept_count(db *d, int64_t model_id, size_t *n, rag_err *err);
 
 /* Writes the latest generation's vectors: those of the generation before with what came since where that is possible, else
  * untrained ones.  A failure is logged: they can be made again from kb.db; RAG_CORRUPT when kb.db itself cannot give them. */
