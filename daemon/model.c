@@ -154,6 +154,14 @@ static void on_done(void *context, const rag_llm_done *done)
     job_work(j, j->step);
 }
 
+/* The first spans make a context of their own. */
+static void note_memory(model *m)
+{
+    pthread_mutex_lock(&m->mu);
+    model_note_memory(m, m->own);
+    pthread_mutex_unlock(&m->mu);
+}
+
 static rag_code submit(model *m, job *j)
 {
     decoding *d = &j->decode;
@@ -170,6 +178,8 @@ static rag_code submit(model *m, job *j)
             code = rag_llm_submit(m->own, &req, &seq, &d->err);
         d->request = req;
     }
+    if (d->is_span)
+        note_memory(m);
     return code;
 }
 

@@ -32,6 +32,13 @@ struct model {
     rag_embedder *embedder;
 };
 
+/* Takes the decoder's memory into the facts: with mu held, by whoever owns llm. */
+static inline void model_note_memory(model *m, const rag_llm *llm)
+{
+    m->facts.kv_bytes = rag_llm_kv_bytes(llm);
+    m->facts.buffer_bytes = rag_llm_buffer_bytes(llm);
+}
+
 /* The model thread: opens the embedder, and starts a thread that opens the others. */
 void model_start(model *m);
 

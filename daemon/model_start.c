@@ -49,8 +49,7 @@ static void set_decoder(model *m, rag_llm *llm, const rag_err *err)
     if (llm) {
         snprintf(m->facts.decoder, sizeof m->facts.decoder, "%s", rag_llm_name(llm));
         m->facts.decoder_id = *rag_llm_model_id(llm);
-        m->facts.kv_bytes = rag_llm_kv_bytes(llm);
-        m->facts.buffer_bytes = rag_llm_buffer_bytes(llm);
+        model_note_memory(m, llm);
         m->facts.context = rag_llm_context(llm);
     }
     atomic_store(&m->decoder, m->facts.decoder_state);

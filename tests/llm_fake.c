@@ -43,6 +43,7 @@ struct rag_llm {
     int slots, context;
     long delay_ms;
     atomic_bool interrupt;
+    size_t span_bytes; /* as if the first spans made a context of their own */
     rag_llm_seq seqs[MAX_SLOTS];
 };
 
@@ -127,7 +128,7 @@ size_t rag_llm_kv_bytes(const rag_llm *m)
 
 size_t rag_llm_buffer_bytes(const rag_llm *m)
 {
-    return sizeof *m;
+    return sizeof *m + m->span_bytes;
 }
 
 /* Bytes of the token at s.ptr (s.len > 0): white space, then a word or one other character. */
@@ -306,8 +307,10 @@ rag_code rag_llm_submit(rag_llm *m, const rag_llm_request *req, rag_llm_seq **ou
         stops[i] = (rag_str){ rag_strndup(req->stops[i]), req->stops[i].len };
     s->req.stops = stops;
     s->req.spans = NULL;
-    if (req->spans)
+    if (req->spans) {
+        m->span_bytes = 4096;
         find_spans(s, req->spans);
+    }
     s->done.prompt_tokens = n;
     if (out)
         *out = s;

@@ -351,6 +351,28 @@ static void test_daemon_ask__a_span_stands_in_the_sentence_that_it_cites(void **
     }
 }
 
+static double runtime_buffers(const world *w)
+{
+    cJSON *status = world_json(w, "GET", "/v1/status", NULL);
+    double bytes = json_value(json_item(status, "memory"), "runtime_buffers");
+    cJSON_Delete(status);
+    return bytes;
+}
+
+static void test_daemon_ask__the_memory_of_spans_is_told(void **state)
+{
+    (void)state;
+    world *w = world_new();
+    world_fill(w);
+    START(w);
+    cJSON_Delete(world_ask(w, QUESTIONS[0], ",\"mode\":\"generate\""));
+    double before = runtime_buffers(w);
+    cJSON_Delete(world_ask(w, QUESTIONS[0], ",\"mode\":\"span\""));
+    assert_true(runtime_buffers(w) > before);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_free(w);
+}
+
 /* ---- conversations ------------------------------------------------------------------ */
 
 static void test_daemon_ask__a_follow_up_is_resolved_with_the_turns_before(void **state)
@@ -663,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_daemon_ask__a_stream_that_fails_early_has_its_status),
         cmocka_unit_test(test_daemon_ask__a_slow_reader_gets_everything_and_one_that_leaves_nothing),
         cmocka_unit_test(test_daemon_ask__a_span_stands_in_the_sentence_that_it_cites),
+        cmocka_unit_test(test_daemon_ask__the_memory_of_spans_is_told),
         cmocka_unit_test(test_daemon_ask__a_follow_up_is_resolved_with_the_turns_before),
         cmocka_unit_test(test_daemon_ask__what_is_searched_for_is_the_resolved_question),
         cmocka_unit_test(test_daemon_ask__the_next_question_finds_the_turn_of_a_stream),
