@@ -26,24 +26,6 @@ void search_find_standing(search *x, rag_results *out)
 
 /* ---- candidates ------------------------------------------------------------------------------ */
 
-static bool is_listed(const search *x, uint32_t position)
-{
-    for (size_t i = 0; i < x->n; i++)
-        if (x->list[i].position == position)
-            return true;
-    return false;
-}
-
-static void add_candidate(search *x, uint32_t position)
-{
-    if (is_listed(x, position))
-        return;
-    candidate *c = &x->list[x->n++];
-    *c = (candidate){ .position = position };
-    if (x->q->vector && x->q->mode != RAG_SEARCH_TEXT)
-        c->vector_score = vectors_score(x->s->vectors, x->q->vector, position);
-}
-
 /* What the passages that may be candidates hold of the strings. */
 static uint64_t reachable(const search *x)
 {
@@ -96,9 +78,9 @@ void search_add_holders(search *x)
         return;
     for (uint64_t left = x->standing; left; left &= left - 1)
         if (find_best(x, left & -left, &best))
-            add_candidate(x, best);
+            search_candidate(x, best);
     if (find_best(x, x->standing, &best)) {
-        add_candidate(x, best);
+        search_candidate(x, best);
         x->wanted = x->standing;
     } else {
         x->wanted = next_rarest(x, 0);

@@ -140,12 +140,16 @@ static rag_code search_vectors(search *x, rag_err *err)
 
 /* ---- both ------------------------------------------------------------------------------------------------- */
 
-static candidate *find_candidate(search *x, uint32_t position, size_t n)
+candidate *search_candidate(search *x, uint32_t position)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < x->n; i++)
         if (x->list[i].position == position)
             return &x->list[i];
-    return NULL;
+    candidate *c = &x->list[x->n++];
+    *c = (candidate){ .position = position };
+    if (x->q->vector && x->q->mode != RAG_SEARCH_TEXT)
+        c->vector_score = vectors_score(x->s->vectors, x->q->vector, position);
+    return c;
 }
 
 static void set_text_score(search *x, candidate *c)
@@ -156,17 +160,8 @@ static void set_text_score(search *x, candidate *c)
 
 static void join_text(search *x)
 {
-    size_t from_vectors = x->n;
-    for (size_t i = 0; i < x->n_by_text; i++) {
-        candidate *c = find_candidate(x, x->by_text[i], from_vectors);
-        if (!c) {
-            c = &x->list[x->n++];
-            *c = (candidate){ .position = x->by_text[i] };
-            if (x->q->vector && x->q->mode != RAG_SEARCH_TEXT)
-                c->vector_score = vectors_score(x->s->vectors, x->q->vector, c->position);
-        }
-        c->text_rank = (int)i + 1;
-    }
+    for (size_t i = 0; i < x->n_by_text; i++)
+        search_candidate(x, x->by_text[i])->text_rank = (int)i + 1;
     if (x->q->mode == RAG_SEARCH_VECTOR)
         return;
     search_add_holders(x);

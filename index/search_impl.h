@@ -45,6 +45,8 @@ typedef struct search {
 
 /* Ties break by path, then by place in the document. */
 int search_compare_places(const rag_snapshot *s, uint32_t a, uint32_t b);
+/* The one at this position, added, with its cosine, when it is not in the list. */
+candidate *search_candidate(search *x, uint32_t position);
 /* For qsort_r over positions, with the search as context: BM25, best first. */
 int search_by_text_score(const void *a, const void *b, void *context);
 
